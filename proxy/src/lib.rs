@@ -1,0 +1,3 @@
+//! A caching reverse proxy and CDN edge.
+
+pub mod time;
