@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::decode::{Decoder, Value, Written, shown};
+use crate::decode::{Decoder, Value, Written};
 use crate::fault::Faults;
 use crate::kind::Named;
 use crate::options::{self, Options, PRESETS};
@@ -203,7 +203,7 @@ fn routes(
     for (index, route) in written.value.0.iter().enumerate() {
         let options = &route.value;
         let origin = options.origin.as_ref().and_then(|name| {
-            let found = origins.iter().find(|(known, _)| *known == name.value);
+            let found = origins.iter().find(|(known, _)| *known == name.value.name);
             if found.is_none() {
                 let known = origins.iter().map(|(known, _)| *known);
                 decoder.report_name(name, "one of the origins", known);
@@ -211,7 +211,7 @@ fn routes(
             found?.1.clone()
         });
         let policy = options.policy.as_ref().and_then(|name| {
-            let found = policies.get(&name.value);
+            let found = policies.get(&name.value.name);
             if found.is_none() {
                 let known = policies.keys().map(String::as_str);
                 decoder.report_name(name, "one of the policies", known);
@@ -256,7 +256,7 @@ fn names_differ(decoder: &mut Decoder<'_>, routes: &[Written<options::Route>]) {
     let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
     for name in routes.iter().filter_map(|route| route.value.name.as_ref()) {
         if let Some(line) = taken.get(name.value.0.as_str()) {
-            let found = format!("{}, the name of the route in line {line}", shown(&name.value.0));
+            let found = format!("that of the route in line {line}");
             decoder.report(name, "a name that no other route has", found);
         } else {
             taken.insert(&name.value.0, name.place.line);

@@ -56,6 +56,8 @@ pub(crate) struct Decoder<'a> {
     folder: &'a Path,
     env: &'a dyn Fn(&str) -> Option<String>,
     path: Vec<String>,
+    /// The place of everything that is read, while that is a default.
+    place_of_default: Option<Place>,
     faults: Vec<Fault>,
 }
 
@@ -66,7 +68,15 @@ impl<'a> Decoder<'a> {
         folder: &'a Path,
         env: &'a dyn Fn(&str) -> Option<String>,
     ) -> Self {
-        Self { file: file.into(), text, folder, env, path: Vec::new(), faults: Vec::new() }
+        Self {
+            file: file.into(),
+            text,
+            folder,
+            env,
+            path: Vec::new(),
+            place_of_default: None,
+            faults: Vec::new(),
+        }
     }
 
     /// Reads the TOML of the file; nothing means that faults were reported.
@@ -123,14 +133,14 @@ impl<'a> Decoder<'a> {
     /// Reports a name that is none of `known`.
     pub(crate) fn report_name<'n>(
         &mut self,
-        written: &Written<String>,
+        written: &Written<impl AsRef<str>>,
         kind: &str,
         known: impl Iterator<Item = &'n str> + Clone,
     ) {
         let list = listed(known.clone());
-        self.report(written, format!("{kind} {list}"), shown(&written.value));
+        self.report(written, format!("{kind} {list}"), shown(written.value.as_ref()));
         if let Some(fault) = self.faults.last_mut() {
-            fault.nearest = nearest(&written.value, known);
+            fault.nearest = nearest(written.value.as_ref(), known);
         }
     }
 
@@ -210,12 +220,19 @@ impl<'a> Decoder<'a> {
                     decoder.report(decoder.written(node, ()), T::expected(), "nothing");
                     None
                 }
-                Need::Default(text) => {
-                    let value = decode_alone(text, &|_| None).expect("each default is tested");
-                    Some(decoder.written(node, value))
-                }
+                Need::Default(text) => decoder.default(node, text),
             }
         })
+    }
+
+    /// The default `text` of an option that the table `node` lacks.
+    fn default<T: Value>(&mut self, node: &Node<'_>, text: &str) -> Option<Written<T>> {
+        let default = DeValue::parse(text).expect("each default is tested");
+        let outer = self.place_of_default;
+        self.place_of_default = Some(self.place(node.span().start));
+        let value = T::decode(self, &default).map(|value| self.written(node, value));
+        self.place_of_default = outer;
+        value
     }
 
     /// The string that `node` has to be, with the environment filled in.
@@ -263,6 +280,9 @@ impl<'a> Decoder<'a> {
     }
 
     fn place(&self, offset: usize) -> Place {
+        if let Some(place) = self.place_of_default {
+            return place;
+        }
         let before = self.text.get(..offset).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Place {

@@ -94,6 +94,31 @@ impl Text for Name {
     }
 }
 
+/// The name of something else in the file.
+#[derive(Debug, Clone)]
+pub(crate) struct Reference {
+    pub(crate) name: String,
+    /// As written, because what the environment holds may be a secret.
+    raw: String,
+}
+
+impl AsRef<str> for Reference {
+    fn as_ref(&self) -> &str {
+        &self.raw
+    }
+}
+
+impl Value for Reference {
+    fn expected() -> String {
+        "a name".to_owned()
+    }
+
+    fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Self> {
+        let name = decoder.string(node, &Self::expected())?;
+        Some(Self { name, raw: node.get_ref().as_str()?.to_owned() })
+    }
+}
+
 /// The name of a header field or of a cookie.
 #[derive(Debug, Clone)]
 pub(crate) struct Token(pub(crate) String);
@@ -155,8 +180,8 @@ pub(crate) struct List<T, const MIN: usize, const MAX: usize>(pub(crate) Vec<Wri
 
 impl<T: Value, const MIN: usize, const MAX: usize> Value for List<T, MIN, MAX> {
     fn expected() -> String {
-        let least = if MIN > 0 { "at least one of " } else { "" };
-        format!("a list of {least}{}", T::expected())
+        let count = if MIN > 0 { "one or more elements" } else { "elements" };
+        format!("a list of {count}, each {}", T::expected())
     }
 
     fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Self> {
@@ -217,8 +242,7 @@ pub(crate) struct Named<T, const MIN: usize>(pub(crate) Vec<(Name, Option<Writte
 
 impl<T: Value, const MIN: usize> Value for Named<T, MIN> {
     fn expected() -> String {
-        let least = if MIN > 0 { "at least one table" } else { "tables" };
-        format!("{least} with a name")
+        if MIN > 0 { "one or more named tables" } else { "named tables" }.to_owned()
     }
 
     fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Self> {

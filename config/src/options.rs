@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::declare::{options, words};
 use crate::kind::{
-    ByStatus, Bytes, HostOverride, List, Name, Named, OneOrMany, Secret, Threads, Token, Version,
-    Wait,
+    ByStatus, Bytes, HostOverride, List, Name, Named, OneOrMany, Reference, Secret, Threads, Token,
+    Version, Wait,
 };
 use crate::pattern::{HostPattern, PathPattern};
 use crate::settings::{OriginServer, SetCookie, Strategy, TtlMode};
@@ -159,9 +159,9 @@ options! {
         /// The requests of this route.
         r#match: Match = Required, example r#"{ path = "/images/**" }"#;
         /// The name of the origin that answers.
-        origin: String = Required, example r#""api""#;
+        origin: Reference = Required, example r#""api""#;
         /// The name of the policy for the answers.
-        policy: String = Required, example r#""static""#;
+        policy: Reference = Required, example r#""static""#;
     }
 
     /// The requests of a route; both path and host must match.

@@ -107,7 +107,7 @@ impl fmt::Debug for PathPatterns {
 /// A pattern for the host of a request; matching ignores case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostPattern {
-    /// This host, in lower case.
+    /// This host, in lower case; an IPv6 address has no brackets.
     Exact(String),
     /// Every host that ends so, in lower case and with the leading dot; any depth.
     Under(String),
@@ -144,6 +144,7 @@ impl HostPattern {
 impl fmt::Display for HostPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Exact(address) if address.contains(':') => write!(f, "[{address}]"),
             Self::Exact(host) => f.write_str(host),
             Self::Under(suffix) => write!(f, "*{suffix}"),
         }
@@ -261,9 +262,9 @@ fn class(mut rest: &str) -> Result<(String, &str), Unread> {
     if members.is_empty() {
         return Err(Unread::because("it has an empty class"));
     }
-    let sign = if negated { "^" } else { "" };
+    let class = if negated { format!("[^/{members}]") } else { format!("[{members}&&[^/]]") };
     let (count, rest) = repeat(rest)?;
-    Ok((format!("[{sign}{members}&&[^/]]{count}"), rest))
+    Ok((format!("{class}{count}"), rest))
 }
 
 /// The next member of a class, or nothing at its `]`.
@@ -338,5 +339,151 @@ fn alternatives(mut rest: &str) -> Result<(String, &str), Unread> {
         let (piece, after) = atom(rest)?;
         regex.push_str(&piece);
         rest = after;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(pattern: &str, matching: &[&str], other: &[&str]) {
+        let patterns = PathPatterns::new([pattern]).unwrap();
+        for path in matching {
+            assert!(patterns.matches(path), "{pattern} matches {path}");
+        }
+        for path in other {
+            assert!(!patterns.matches(path), "{pattern} does not match {path}");
+        }
+    }
+
+    #[track_caller]
+    fn check_host(pattern: &str, matching: &[&str], other: &[&str]) {
+        let read = HostPattern::read(pattern).unwrap();
+        assert_eq!(read.to_string(), pattern.to_ascii_lowercase());
+        for host in matching {
+            assert!(read.matches(bare_host(host)), "{pattern} matches {host}");
+        }
+        for host in other {
+            assert!(!read.matches(bare_host(host)), "{pattern} does not match {host}");
+        }
+    }
+
+    #[test]
+    fn a_text_matches_itself_alone() {
+        check("/", &["/"], &["", "/a", "//"]);
+        check("/a.b", &["/a.b"], &["/axb", "/a.bc", "/A.b", "/a.b/", "x/a.b", "/a.b\n"]);
+        check("/a+(b)|c$^", &["/a+(b)|c$^"], &["/aa(b)", "/c"]);
+    }
+
+    #[test]
+    fn two_stars_stand_for_whole_segments() {
+        check("/**", &["/", "/a", "/a/b/c", "/a/"], &["*"]);
+        check("**", &["/", "/a", "/a/b/c"], &[]);
+        check("/api/**", &["/api", "/api/", "/api/a", "/api/a/b"], &["/apis", "/a/api", "/AP"]);
+        check("/a/**/b", &["/a/b", "/a/x/b", "/a/x/y/b"], &["/a/xb", "/a/x/y", "/ab"]);
+        check("/a/**/", &["/a/", "/a/b/"], &["/a", "/a/b"]);
+        check("**/x.js", &["/x.js", "/a/x.js", "/a/b/x.js"], &["/ax.js", "/x.js/a"]);
+        check("/**/**/x", &["/x", "/a/x", "/a/b/x"], &["/ax"]);
+    }
+
+    #[test]
+    fn one_star_and_a_question_mark_stay_within_a_segment() {
+        check("/*", &["/", "/a", "/a.b"], &["/a/", "/a/b"]);
+        check("/*.js", &["/.js", "/a.js", "/a.b.js"], &["/a/b.js", "/a.jsx"]);
+        check("/a?c", &["/abc", "/a.c"], &["/ac", "/a/c", "/abbc"]);
+    }
+
+    #[test]
+    fn a_class_stands_for_one_character_and_never_for_a_slash() {
+        check("/[0-9a-f]", &["/0", "/f"], &["/g", "/F", "/", "/00"]);
+        check("/a[!0-9]b", &["/axb"], &["/a0b", "/a/b", "/ab"]);
+        check("/a[^x]b", &["/ayb"], &["/axb", "/a/b"]);
+        check("/a[\"-~]b", &["/a~b", "/a.b"], &["/a/b", "/a!b"]);
+        check("/a[*?{-]b", &["/a*b", "/a?b", "/a{b", "/a-b"], &["/axb"]);
+        check("/[&&x-]", &["/&", "/-", "/x"], &["/a", "/."]);
+    }
+
+    #[test]
+    fn a_class_repeats() {
+        let hashed = "**/*.[0-9a-f]{8,}.*";
+        check(
+            hashed,
+            &["/app.0123abcd.js", "/a/b/app.0123abcdef.css", "/.01234567."],
+            &[
+                "/app.0123abc.js",
+                "/app.0123ABCD.js",
+                "/app.js",
+                "/app.0123abcd/x.js",
+                "/app.0123abcd",
+            ],
+        );
+        check("/[0-9]{2}", &["/12"], &["/1", "/123"]);
+        check("/[0-9]{2,3}x", &["/12x", "/123x"], &["/1x", "/1234x"]);
+        check("/[0-9]{0,}x", &["/x", "/1x"], &[]);
+    }
+
+    #[test]
+    fn braces_stand_for_one_of_several() {
+        check("/*.{js,css}", &["/a.js", "/a.css"], &["/a.jscss", "/a.", "/a.html"]);
+        check("/{a,b/c}/**", &["/a", "/a/x", "/b/c", "/b/c/x"], &["/b", "/c"]);
+        check("/a{,.min}.js", &["/a.js", "/a.min.js"], &["/a.max.js"]);
+        check("/{*.js,[0-9]{2}}", &["/x.js", "/12"], &["/1", "/x"]);
+    }
+
+    #[test]
+    fn what_a_normalised_path_encodes_is_encoded() {
+        check("/café au lait", &["/caf%C3%A9%20au%20lait"], &["/cafe"]);
+        check("/a%2fb%7e", &["/a%2Fb~"], &["/a/b~"]);
+    }
+
+    #[test]
+    fn no_pattern_matches_nothing() {
+        let none = PathPatterns::default();
+        assert!(none.is_empty() && !none.matches("/"));
+    }
+
+    #[test]
+    fn a_host_matches_without_case_and_port() {
+        let same = ["a.example", "A.EXAMPLE", "a.example:8080", "a.example."];
+        check_host("a.Example", &same, &["b.a.example", "xa.example", "a.example.b", ""]);
+        check_host("[::1]", &["[::1]:8080", "[::1]"], &["[::2]", "1"]);
+    }
+
+    #[test]
+    fn a_star_stands_for_every_host_below() {
+        let below = ["a.example.com", "a.b.Example.com:1"];
+        check_host("*.example.com", &below, &["example.com", ".example.com", "aexample.com"]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_class_has_its_members_alone(members in "[a-z&~|.,*?{}()]{1,8}", negated: bool, path: char) {
+            let sign = if negated { "!" } else { "" };
+            let patterns = PathPatterns::new([format!("/[{sign}{members}]").as_str()]).unwrap();
+            let path = if path.is_ascii() { path } else { '/' };
+            for c in members.chars().chain([path]) {
+                let expected = members.contains(c) != negated && c != '/';
+                prop_assert_eq!(patterns.matches(&format!("/{c}")), expected, "{}", c);
+            }
+        }
+
+        #[test]
+        fn any_text_is_a_pattern_or_refused_with_a_reason(text in r"/?[\PC/*?{}\[\],0-9!^-]{0,20}") {
+            if let Err(unread) = PathPattern::read(&text) {
+                // What a pattern translates to always compiles.
+                prop_assert!(!unread.to_string().contains("compiled"), "{unread}");
+            }
+        }
+
+        #[test]
+        fn a_plain_path_matches_itself(path in "(/[a-zA-Z0-9._~!$&'()+;=:@-]{0,8}){1,4}", tail: String) {
+            let patterns = PathPatterns::new([path.as_str()]).unwrap();
+            prop_assert!(patterns.matches(&path));
+            prop_assert_eq!(patterns.matches(&format!("{path}{tail}")), tail.is_empty());
+            prop_assert!(PathPatterns::new(["/**"]).unwrap().matches(&path));
+        }
     }
 }

@@ -305,3 +305,143 @@ fn read_port(text: &str) -> Result<u16, Unread> {
         Ok(_) | Err(_) => Err(Unread::because("its port is not between 1 and 65535")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn check_duration(text: &str, millis: u64) {
+        assert_eq!(read_duration(text), Ok(Duration::from_millis(millis)), "{text}");
+    }
+
+    #[track_caller]
+    fn check_size(text: &str, bytes: u64) {
+        assert_eq!(read_size(text), Ok(bytes), "{text}");
+    }
+
+    #[track_caller]
+    fn check_server(text: &str, tls: bool, host: &str, port: u16, written: &str) {
+        let server = read_server(text).unwrap();
+        assert_eq!((server.tls, server.host.as_str(), server.port), (tls, host, port), "{text}");
+        assert_eq!(server.to_string(), written);
+    }
+
+    #[test]
+    fn reads_durations_of_one_and_of_several_units() {
+        check_duration("300ms", 300);
+        check_duration("5s", 5_000);
+        check_duration("5m", 300_000);
+        check_duration("7d", 604_800_000);
+        check_duration("1h30m", 5_400_000);
+        check_duration("1d1h1m1s1ms", 90_061_001);
+        check_duration("0s", 0);
+        check_duration("0024h", 86_400_000);
+    }
+
+    #[test]
+    fn refuses_what_is_not_a_duration() {
+        for text in ["", "0", "5", "s", "1.5h", "-1s", "1s1m", "1s1s", " 1s", "1S", "1s ", "١s"] {
+            assert!(read_duration(text).is_err(), "{text}");
+        }
+        assert!(read_duration("2147483648s").is_ok());
+        assert!(read_duration("2147483649s").is_err());
+        assert!(read_duration("18446744073709551615d").is_err());
+        assert!(read_duration("18446744073709551616ms").is_err());
+    }
+
+    #[test]
+    fn reads_sizes_in_powers_of_two_and_of_ten() {
+        check_size("0B", 0);
+        check_size("64KiB", 65_536);
+        check_size("512MiB", 536_870_912);
+        check_size("20GiB", 21_474_836_480);
+        check_size("10MB", 10_000_000);
+        check_size("1TB", 1_000_000_000_000);
+    }
+
+    #[test]
+    fn refuses_what_is_not_a_size() {
+        for text in ["", "0", "64", "MiB", "64 MiB", "64mib", "-1B", "1.5GiB", "1GiB1MiB"] {
+            assert!(read_size(text).is_err(), "{text}");
+        }
+        assert!(read_size("16777215TiB").is_ok());
+        assert!(read_size("16777216TiB").is_err());
+    }
+
+    #[test]
+    fn reads_origin_servers() {
+        check_server("http://127.0.0.1:8000", false, "127.0.0.1", 8000, "http://127.0.0.1:8000");
+        check_server("http://A.Example", false, "a.example", 80, "http://a.example");
+        check_server("https://a.example/", true, "a.example", 443, "https://a.example");
+        check_server("https://a.example:80", true, "a.example", 80, "https://a.example:80");
+        check_server("http://[::1]:8000", false, "::1", 8000, "http://[::1]:8000");
+        check_server("https://[2001:DB8::1]", true, "2001:db8::1", 443, "https://[2001:db8::1]");
+    }
+
+    #[test]
+    fn refuses_what_is_not_an_origin_server() {
+        for text in [
+            "",
+            "http://",
+            "http:///",
+            "http://a//",
+            "http://a?b",
+            "http://a#b",
+            "http://a b",
+            "http://a:",
+            "http://a:+80",
+            "http://a:65536",
+            "http://[::1",
+            "http://[::1]8000",
+            "http://[::g]",
+            "http://é.example",
+            "HTTP://a",
+        ] {
+            assert!(read_server(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn fills_in_variables_once() {
+        let env = |name: &str| match name {
+            "A" => Some("${B}".to_owned()),
+            "B" => Some(String::new()),
+            _ => None,
+        };
+        assert_eq!(fill_in("x${A}y${B}z$", &env), Ok("x${B}yz$".to_owned()));
+        assert_eq!(fill_in("${C}", &env), Err(UnfilledReason::Unset("C".to_owned())));
+        assert_eq!(fill_in("${}", &env), Err(UnfilledReason::Name(String::new())));
+        assert_eq!(fill_in("a${A", &env), Err(UnfilledReason::Open));
+    }
+
+    proptest! {
+        #[test]
+        fn reads_the_duration_that_it_wrote(millis in 0..=LONGEST.as_secs() * 1000) {
+            let duration = Duration::from_millis(millis);
+            prop_assert_eq!(read_duration(&write_duration(duration)), Ok(duration));
+        }
+
+        #[test]
+        fn reads_the_size_that_it_wrote(base: u64, shift in 0..64u32) {
+            let bytes = base >> shift << (shift / 2);
+            prop_assert_eq!(read_size(&write_size(bytes)), Ok(bytes));
+        }
+
+        #[test]
+        fn reads_the_server_that_it_wrote(text in r"https?://([a-z]{1,3}\.[a-z]{2}|\[::[0-9a-f]{1,4}\])(:[1-9][0-9]{0,3})?") {
+            let server = read_server(&text).unwrap();
+            prop_assert_eq!(read_server(&server.to_string()), Ok(server));
+        }
+
+        #[test]
+        fn survives_any_text(text: String) {
+            prop_assert_eq!(read_duration(&text).is_ok() && read_size(&text).is_ok(), false);
+            prop_assert_eq!(read_address(&text).is_ok() && read_server(&text).is_ok(), false);
+            let opens = text.contains("${");
+            prop_assert_eq!(fill_in(&text, &|_| None).is_ok(), !opens);
+        }
+    }
+}
