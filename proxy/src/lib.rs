@@ -1,5 +1,19 @@
 //! A caching reverse proxy and CDN edge.
+//!
+//! From the bottom up: words (`time`, `field`, `key`, `stored`, `event`), decisions (`policy`),
+//! machinery (`store`, `collapse`, `origin`, `observe`), the rim (`edge`, `admin`), and the wiring
+//! (`server`).
 
+pub mod admin;
+pub mod collapse;
+pub mod edge;
+pub mod event;
 pub mod field;
 pub mod key;
+pub mod observe;
+pub mod origin;
+pub mod policy;
+pub mod server;
+pub mod store;
+pub mod stored;
 pub mod time;

@@ -9,7 +9,7 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::{BError, Error, ErrorType};
 
-use super::{Context, date};
+use super::{Context, downstream};
 use crate::collapse::{Arriving, End, Passenger};
 use crate::event::{Failure, Trail};
 use crate::field::range::ByteRange;
@@ -170,7 +170,7 @@ pub(super) async fn send(
     let bodiless = matches!(reply.status.as_u16(), 204 | 304);
     let method = session.req_header().method.clone();
     let head = head(session, &reply, &context.trail, bodiless)?;
-    date::keep(session, &head);
+    downstream::keep_date(session, &head);
     session.as_downstream_mut().write_response_header(Box::new(head)).await?;
     if bodiless || method == Method::HEAD {
         return Ok(());

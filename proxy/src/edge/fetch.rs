@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use log::debug;
 use pingora::http::{RequestHeader, ResponseHeader};
 
@@ -13,7 +13,7 @@ use super::decide::Asked;
 use super::lookup::Forward;
 use crate::collapse::{Abandoned, Arriving, End, Lead, Opening};
 use crate::event::{Detail, Failure, Fwd};
-use crate::field::{date, hop, tags};
+use crate::field::{date, hop, number};
 use crate::key::Key;
 use crate::origin::Exchange;
 use crate::policy::admit::{self, Admission, Arrival};
@@ -76,9 +76,7 @@ impl Sanitised {
         //# field MUST record the time it was received and append a corresponding Date header
         //# field to the message's header section if it is cached or forwarded downstream.
         let sent = date::date(&fields).unwrap_or(admission.freshness.arrived);
-        if let Ok(date) = HeaderValue::from_bytes(&date::print(sent)) {
-            fields.insert(header::DATE, date);
-        }
+        fields.insert(header::DATE, date::value(sent));
         fields
     }
 }
@@ -431,6 +429,5 @@ const fn concerns_all(reason: Detail) -> bool {
 }
 
 fn length(head: &ResponseHeader) -> Option<u64> {
-    let text = head.headers.get(header::CONTENT_LENGTH)?.to_str();
-    text.ok_or_none()?.trim().parse().ok_or_none()
+    number::digits(head.headers.get(header::CONTENT_LENGTH)?.as_bytes().trim_ascii())
 }

@@ -1,8 +1,8 @@
 //! The rim: takes facts from a session, asks `policy`, and does what it says, phase by phase.
 
-mod date;
 mod decide;
 mod deliver;
+mod downstream;
 mod fail;
 mod fetch;
 mod follow;
@@ -21,8 +21,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{BError, Error, ErrorSource};
 
-pub use date::Dated;
-use decide::Asked;
+pub use downstream::Downstream;
 
 use crate::collapse::Flights;
 use crate::event::{Answered, Failure, Trail};
@@ -103,6 +102,7 @@ impl ProxyHttp for Edge {
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool, BError> {
         session.set_write_timeout(Some(deliver::SLOWEST_READ));
+        downstream::head_is_whole(session, true);
         let asked = match decide::read(&self.shared, session) {
             Ok(asked) => asked,
             Err(refusal) => {
@@ -119,7 +119,7 @@ impl ProxyHttp for Edge {
             }
             Plan::Pass(fwd, detail) => {
                 context.trail = Trail { fwd: Some(fwd), detail, ..Trail::default() };
-                context.passing = Some(pass::Passing::new(asked, &self.shared));
+                context.passing = Some(pass::Passing::new(asked));
                 Ok(false)
             }
         }
@@ -173,6 +173,7 @@ impl ProxyHttp for Edge {
     }
 
     async fn logging(&self, session: &mut Session, _: Option<&Error>, context: &mut Context) {
+        downstream::head_is_whole(session, false);
         self.shared.observer.answered(&Answered {
             route: context.route.as_ref().map(|route| Arc::clone(&route.name)),
             status: session.response_written().map_or(0, |head| head.status.as_u16()),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{Method, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
@@ -12,9 +12,9 @@ use pingora::{BError, Error, ErrorType};
 
 use super::decide::Asked;
 use super::fetch::{self, Sanitised};
-use super::{Context, Shared, date, deliver};
+use super::{Context, Shared, deliver, downstream};
 use crate::event::Failure;
-use crate::field::hop;
+use crate::field::{self, hop};
 use crate::key::Key;
 use crate::policy::admit::{self, Arrival};
 use crate::policy::{forward, invalidate};
@@ -40,7 +40,7 @@ struct Keeping {
 }
 
 impl Passing {
-    pub(super) fn new(asked: Asked, _: &Shared) -> Self {
+    pub(super) fn new(asked: Asked) -> Self {
         Self { asked, since: time::now(), keeping: None }
     }
 }
@@ -105,7 +105,7 @@ pub(super) fn response(
     if response.status != StatusCode::SWITCHING_PROTOCOLS {
         clean(response);
         normalise_date(response)?;
-        date::keep(session, response);
+        downstream::keep_date(session, response);
     }
     deliver::sign(response, &context.trail)
 }
@@ -123,10 +123,8 @@ fn clean(response: &mut ResponseHeader) {
 }
 
 fn normalise_date(response: &mut ResponseHeader) -> Result<(), BError> {
-    let sent = crate::field::date::date(&response.headers).unwrap_or_else(time::now);
-    response.insert_header(header::DATE, HeaderValue::from_maybe_shared(
-        Bytes::copy_from_slice(&crate::field::date::print(sent)),
-    ).map_err(|error| Error::because(ErrorType::InvalidHTTPHeader, "a date", error))?)
+    let sent = field::date::date(&response.headers).unwrap_or_else(time::now);
+    response.insert_header(header::DATE, field::date::value(sent))
 }
 
 /// Takes a piece of the answer's body, which is stored after the last.

@@ -1,11 +1,12 @@
 //! Decides what a client gets of a stored response: all of it, parts, or word that it has it
 //! (RFC 9110 §13, §14, RFC 9111 §4.3.2).
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use crate::field::etag::{self, Condition, IfRange};
-use crate::field::range::{ByteRange, ContentRange, RangeSpec, Resolved};
 use crate::field::date;
+use crate::field::etag::{self, IfRange};
+use crate::field::range::{self, ByteRange, ContentRange, RangeSpec, Resolved};
 
 /// What a client gets of a stored response.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,17 +60,13 @@ fn not_modified(asked: &HeaderMap, stored: &HeaderMap) -> bool {
     //= https://www.rfc-editor.org/rfc/rfc9110#section-13.1.3
     //# A recipient MUST ignore If-Modified-Since if the request contains an
     //# If-None-Match header field
-    if let Some(condition) = Condition::parse(asked, &header::IF_NONE_MATCH) {
-        return match condition {
-            Condition::Any => true,
-            Condition::Tags(tags) => etag::etag(stored)
-                .is_some_and(|ours| tags.iter().any(|theirs| ours.weak_eq(theirs))),
-        };
+    if let Some(condition) = etag::if_none_match(asked) {
+        return condition.matches_weakly(etag::etag(stored).as_ref());
     }
     if asked.contains_key(header::IF_NONE_MATCH) {
         return false;
     }
-    let since = asked.get(header::IF_MODIFIED_SINCE).and_then(|value| date::parse(value.as_bytes()));
+    let since = date::if_modified_since(asked);
     // Without Last-Modified, Date is what there is to compare with (RFC 9111 §4.3.2).
     let modified = date::last_modified(stored).or_else(|| date::date(stored));
     since.zip(modified).is_some_and(|(since, modified)| modified <= since)
@@ -80,7 +77,7 @@ fn range_applies(asked: &HeaderMap, stored: &HeaderMap) -> bool {
     if !asked.contains_key(header::IF_RANGE) {
         return true;
     }
-    match IfRange::parse(asked) {
+    match etag::if_range(asked) {
         Some(IfRange::Tag(theirs)) => {
             etag::etag(stored).is_some_and(|ours| ours.strong_eq(&theirs))
         }
@@ -91,7 +88,7 @@ fn range_applies(asked: &HeaderMap, stored: &HeaderMap) -> bool {
 
 fn cut(range: &RangeSpec, length: Option<u64>) -> Answer {
     let Some(length) = length else { return Answer::Whole };
-    match range.resolve(length) {
+    match range::resolve(range, length) {
         Resolved::Whole => Answer::Whole,
         Resolved::Unsatisfiable => Answer::Unsatisfiable,
         Resolved::Parts(parts) => match <[ByteRange; 1]>::try_from(parts) {
@@ -106,7 +103,7 @@ fn within(range: Option<&RangeSpec>, part: &ContentRange) -> Answer {
     let (Some(range), Some(held), Some(complete)) = (range, part.range, part.complete) else {
         return Answer::Missing;
     };
-    match range.resolve(complete) {
+    match range::resolve(range, complete) {
         Resolved::Parts(parts)
             if parts.iter().all(|p| held.first <= p.first && p.last <= held.last) =>
         {
@@ -136,5 +133,36 @@ pub fn of_not_modified(stored: &HeaderMap) -> HeaderMap {
 /// What `Content-Range` says of a part, or of there being none (RFC 9110 §14.4).
 #[must_use]
 pub fn content_range(range: Option<ByteRange>, complete: u64) -> HeaderValue {
-    ContentRange { range, complete: Some(complete) }.print()
+    ContentRange { range, complete: Some(complete) }.value()
+}
+
+/// The line that parts a body of several; long enough that no body holds it by chance.
+const BOUNDARY: &str = "forebay-7f3d9a1c5e8b42d6a90e-part";
+
+/// The media type and the body of an answer with several parts (RFC 9110 §14.6). `kind` is the
+/// media type of the whole, `cut` gives the bytes of a part.
+#[must_use]
+pub fn multipart(
+    kind: Option<&HeaderValue>,
+    ranges: &[ByteRange],
+    complete: u64,
+    cut: impl Fn(&ByteRange) -> Vec<Bytes>,
+) -> (HeaderValue, Vec<Bytes>) {
+    let mut pieces = Vec::new();
+    for range in ranges {
+        let mut head = format!("\r\n--{BOUNDARY}\r\n").into_bytes();
+        if let Some(kind) = kind {
+            head.extend_from_slice(b"Content-Type: ");
+            head.extend_from_slice(kind.as_bytes());
+            head.extend_from_slice(b"\r\n");
+        }
+        head.extend_from_slice(b"Content-Range: ");
+        head.extend_from_slice(content_range(Some(*range), complete).as_bytes());
+        head.extend_from_slice(b"\r\n\r\n");
+        pieces.push(head.into());
+        pieces.extend(cut(range));
+    }
+    pieces.push(format!("\r\n--{BOUNDARY}--\r\n").into());
+    let kind = "multipart/byteranges; boundary=forebay-7f3d9a1c5e8b42d6a90e-part";
+    (HeaderValue::from_static(kind), pieces)
 }

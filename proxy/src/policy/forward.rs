@@ -27,6 +27,14 @@ const FORGED: [HeaderName; 14] = [
     HeaderName::from_static("x-http-method"),
 ];
 
+/// The fields in which the origin is told who asks.
+pub const VOUCHED: [HeaderName; 4] = [
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-proto"),
+    header::VIA,
+];
+
 /// Conditions that the cache evaluates itself, so that an answer is worth storing.
 const CONDITIONS: [HeaderName; 5] = [
     header::IF_NONE_MATCH,

@@ -1,61 +1,102 @@
-//! Keeps the `Date` of an answer as its origin sent it (RFC 9110 §6.6.1).
+//! The connection to a client, as pingora sees it, with what pingora leaves to us.
 //!
-//! Pingora writes the present into `Date` of every HTTP/1 head. This stream sits between it and
-//! the connection and puts back what the answer had; a date always has 29 bytes.
+//! - Pingora writes the present into `Date` of every HTTP/1 head. An answer keeps the date that its
+//!   origin gave it (RFC 9110 §6.6.1): it is put back here; a date always has 29 bytes.
+//! - Whether a connection begins with the preface of HTTP/2 is told as soon as a byte differs, so
+//!   that a request shorter than the preface is not kept waiting.
+//! - A head that drips in, byte by byte, is cut off after [`SLOWEST_HEAD`].
 
-use std::any::Any;
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use http::{StatusCode, header};
+use bytes::{Bytes, BytesMut};
+use http::header;
 use pingora::http::ResponseHeader;
 use pingora::protocols::{
     ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
     Stream, TimingDigest, UniqueID, UniqueIDType, raw_connect, tls,
 };
 use pingora::proxy::Session;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
 /// How a date is written, always.
 const LENGTH: usize = 29;
 /// What comes before it in a head.
 const NAME: &[u8] = b"\r\nDate: ";
 
-/// A connection whose next head gets the date that was set.
+/// The longest that a head may take from its first byte to its last.
+const SLOWEST_HEAD: Duration = Duration::from_secs(20);
+
+/// A connection to a client.
 #[derive(Debug)]
-pub struct Dated {
+pub struct Downstream {
     inner: Stream,
+    /// The date that the next head is to have.
     date: Mutex<Option<[u8; LENGTH]>>,
     /// A head with its date put back, that is not written out yet.
     patched: Bytes,
+    /// What was read to see which protocol the client speaks.
+    ahead: Bytes,
+    /// What is being read belongs to a head.
+    in_head: AtomicBool,
+    /// When the first byte of the head came.
+    head_began: Option<Instant>,
 }
 
-impl Dated {
+impl Downstream {
     /// Wraps `stream`.
     #[must_use]
     pub fn new(stream: Stream) -> Self {
-        Self { inner: stream, date: Mutex::new(None), patched: Bytes::new() }
+        Self {
+            inner: stream,
+            date: Mutex::new(None),
+            patched: Bytes::new(),
+            ahead: Bytes::new(),
+            in_head: AtomicBool::new(true),
+            head_began: None,
+        }
+    }
+
+    fn of(session: &Session) -> Option<&Self> {
+        session.as_ref().stream()?.as_any().downcast_ref()
     }
 
     fn take_date(&mut self) -> Option<[u8; LENGTH]> {
         self.date.get_mut().unwrap_or_else(PoisonError::into_inner).take()
     }
+
+    /// Counts the time since the first byte of a head.
+    fn head_is_late(&mut self) -> bool {
+        if !*self.in_head.get_mut() {
+            self.head_began = None;
+            return false;
+        }
+        let began = *self.head_began.get_or_insert_with(Instant::now);
+        began.elapsed() > SLOWEST_HEAD
+    }
+}
+
+/// Notes that the head of a request is whole, or (`false`) that another one may follow.
+pub(super) fn head_is_whole(session: &Session, whole: bool) {
+    if let Some(stream) = Downstream::of(session) {
+        stream.in_head.store(!whole, Ordering::Relaxed);
+    }
 }
 
 /// Sees to it that the date in `head` is the one that goes out.
-pub(super) fn keep(session: &Session, head: &ResponseHeader) {
-    if head.status == StatusCode::SWITCHING_PROTOCOLS || head.status.is_informational() {
+pub(super) fn keep_date(session: &Session, head: &ResponseHeader) {
+    if head.status.is_informational() {
         return;
     }
     let date = head.headers.get(header::DATE);
     let date = date.and_then(|date| <[u8; LENGTH]>::try_from(date.as_bytes()).map_or(None, Some));
-    let stream = session.as_ref().stream().and_then(|stream| stream.as_any().downcast_ref());
-    if let (Some(date), Some(Dated { date: slot, .. })) = (date, stream) {
-        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(date);
+    if let (Some(date), Some(stream)) = (date, Downstream::of(session)) {
+        *stream.date.lock().unwrap_or_else(PoisonError::into_inner) = Some(date);
     }
 }
 
@@ -69,7 +110,7 @@ fn patch(head: &[u8], date: [u8; LENGTH]) -> Option<Bytes> {
     Some(patched.into())
 }
 
-impl AsyncWrite for Dated {
+impl AsyncWrite for Downstream {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -101,37 +142,60 @@ impl AsyncWrite for Dated {
     }
 }
 
-impl AsyncRead for Dated {
+impl AsyncRead for Downstream {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_read(context, buffer)
+        let this = self.get_mut();
+        if !this.ahead.is_empty() {
+            let some = this.ahead.split_to(this.ahead.len().min(buffer.remaining()));
+            buffer.put_slice(&some);
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        std::task::ready!(Pin::new(&mut this.inner).poll_read(context, buffer))?;
+        if buffer.filled().len() > before && this.head_is_late() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
 #[async_trait]
-impl Shutdown for Dated {
+impl Shutdown for Downstream {
     async fn shutdown(&mut self) {
         self.inner.shutdown().await;
     }
 }
 
 #[async_trait]
-impl Peek for Dated {
+impl Peek for Downstream {
     async fn try_peek(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
-        self.inner.try_peek(buffer).await
+        let mut read = BytesMut::with_capacity(buffer.len());
+        while read.len() < buffer.len() && may_be_preface(&read) {
+            if self.inner.read_buf(&mut read).await? == 0 {
+                break;
+            }
+        }
+        self.ahead = read.freeze();
+        let peeked = self.ahead.get(..buffer.len()).unwrap_or(&self.ahead);
+        buffer.fill(0);
+        for (to, from) in buffer.iter_mut().zip(peeked) {
+            *to = *from;
+        }
+        Ok(true)
     }
 }
 
-impl UniqueID for Dated {
+impl UniqueID for Downstream {
     fn id(&self) -> UniqueIDType {
         self.inner.id()
     }
 }
 
-impl Ssl for Dated {
+impl Ssl for Downstream {
     fn get_ssl(&self) -> Option<&tls::TlsRef> {
         self.inner.get_ssl()
     }
@@ -145,26 +209,28 @@ impl Ssl for Dated {
     }
 }
 
-impl GetTimingDigest for Dated {
+impl GetTimingDigest for Downstream {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
         self.inner.get_timing_digest()
     }
 }
 
-impl GetProxyDigest for Dated {
+impl GetProxyDigest for Downstream {
     fn get_proxy_digest(&self) -> Option<Arc<raw_connect::ProxyDigest>> {
         self.inner.get_proxy_digest()
     }
 }
 
-impl GetSocketDigest for Dated {
+impl GetSocketDigest for Downstream {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
         self.inner.get_socket_digest()
     }
 }
 
-/// Lets [`keep`] find this stream behind the trait object that pingora holds.
-const _: fn(&Dated) -> &dyn Any = |stream| stream;
+/// Whether what was read so far may become the preface of HTTP/2 (RFC 9113 §3.4).
+fn may_be_preface(read: &[u8]) -> bool {
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".starts_with(read)
+}
 
 #[cfg(test)]
 mod tests {
