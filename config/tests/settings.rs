@@ -122,6 +122,11 @@ fn listeners_and_origins_keep_the_order_of_the_file() {
 }
 
 #[test]
+fn a_file_may_have_a_byte_order_mark_and_the_line_ends_of_windows() {
+    read(&format!("\u{feff}{}", MINIMAL.replace('\n', "\r\n")));
+}
+
+#[test]
 fn the_token_is_read_from_the_environment_where_it_is_left_out() {
     assert_eq!(read(MINIMAL).admin.token.as_deref(), Some("secret"));
     let settings = read(&format!("{MINIMAL}\n[admin]\ntoken = \"written\""));
