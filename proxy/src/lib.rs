@@ -1,3 +1,4 @@
 //! A caching reverse proxy and CDN edge.
 
+pub mod demo;
 pub mod time;
