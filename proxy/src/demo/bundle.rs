@@ -88,7 +88,7 @@ fn import(number: u64) -> String {
 /// One function in the manner of a minifier.
 fn function(seed: u64, part: u64) -> String {
     let (first, second, third) = (word(seed), word(seed ^ 11), word(seed ^ 23));
-    let small = mark::between(2, 64, seed ^ 5);
+    let small = mark::between(2, 65_536, seed ^ 5);
     let body = match seed % 8 {
         0 => format!("return null==a?b:a.{first}&&a.{first}.{second}||{small}"),
         1 => format!("for(var i=0,s=0;i<a.length;i++)s+=a[i].{first}*{small}|0;return s"),
@@ -121,7 +121,18 @@ fn word(seed: u64) -> String {
         "Number", "Unit", "Order", "Price", "Query", "Route", "Store", "Effect", "Token", "Column",
         "Filter", "Scale", "Axis", "Label",
     ];
-    format!("{}{}", mark::pick(&START, seed), mark::pick(&END, seed ^ 0xff))
+    let (start, end) = (mark::pick(&START, seed), mark::pick(&END, seed ^ 0xff));
+    match seed % 3 {
+        0 => format!("{start}{end}"),
+        1 => format!("{start}{}{end}", mark::pick(&END, seed ^ 0xf0f)),
+        _ => format!("_{}", short(seed)),
+    }
+}
+
+/// A name of the kind that a minifier gives.
+fn short(seed: u64) -> String {
+    const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyzABCDEF";
+    (0..4).map(|place| char::from(*mark::pick(LETTERS, seed ^ (place << 50)))).collect()
 }
 
 #[cfg(test)]

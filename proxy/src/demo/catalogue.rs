@@ -1,5 +1,7 @@
 //! The catalogue of the sample platform: products made out of the tables, and their JSON.
 
+use std::num::{NonZeroUsize, ParseIntError};
+
 use serde::Serialize;
 
 use super::language::Language;
@@ -91,14 +93,18 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    /// Reads `?page=`, `?q=` and `?category=`; `None` if the page is no number from 1 up.
-    pub(super) fn read(query: Option<&str>) -> Option<Self> {
+    /// Reads `?page=`, `?q=` and `?category=`.
+    ///
+    /// # Errors
+    ///
+    /// [`BadQuery::Page`] if the page is no number from 1 up.
+    pub(super) fn read(query: Option<&str>) -> Result<Self, BadQuery> {
         let given = |name| query::value(query, name).filter(|value: &String| !value.is_empty());
         let page = match given("page") {
             None => 1,
-            Some(text) => text.parse().map_or(None, Some).filter(|page| *page >= 1)?,
+            Some(text) => text.parse::<NonZeroUsize>().map_err(BadQuery::Page)?.get(),
         };
-        Some(Self { page, words: given("q"), category: given("category") })
+        Ok(Self { page, words: given("q"), category: given("category") })
     }
 
     fn link(&self, page: usize) -> String {
@@ -110,6 +116,14 @@ impl Filter {
         }
         link
     }
+}
+
+/// What is wrong with the query of a list.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BadQuery {
+    /// The page is no number from 1 up.
+    #[error("page: expected a number from 1 up")]
+    Page(#[source] ParseIntError),
 }
 
 /// JSON and the surrogate keys that name what is in it.
@@ -271,7 +285,7 @@ fn made(kind: &'static Kind, size: usize, material: usize) -> Product {
         material,
         cents: kind.cents * percent / 100 * extra / 100,
         grams: kind.grams * percent / 100,
-        stock: mark::between(0, 2400, seed),
+        stock: mark::between(3, 4 + 400_000 / u64::from(kind.cents + 160), seed),
         lead_days: mark::between(2, 29, seed ^ 7),
     }
 }
@@ -467,7 +481,7 @@ mod tests {
     #[test]
     fn refuses_a_page_that_is_no_number_from_1_up() {
         for query in ["page=0", "page=-1", "page=x", "page=99999999999999999999999"] {
-            assert!(Filter::read(Some(query)).is_none(), "{query}");
+            assert!(Filter::read(Some(query)).is_err(), "{query}");
         }
     }
 

@@ -23,11 +23,11 @@ fn card(product: &Product) -> String {
     let picture = pictures::named(product.kind.picture);
     let class = if picture.name.starts_with("drawing-") { "card drawing" } else { "card" };
     let credit = picture.credit.map_or_else(String::new, |credit| {
-        format!("<span class=\"credit\">Picture: {credit}</span>")
+        format!("<figcaption class=\"credit\">Picture: {credit}</figcaption>")
     });
     format!(
-        "<li class=\"{class}\"><img src=\"/images/{file}\" alt=\"{shows}\" width=\"{width}\" \
-         height=\"{height}\" loading=\"lazy\" decoding=\"async\">{credit}\
+        "<li class=\"{class}\"><figure><img src=\"/images/{file}\" alt=\"{shows}\" width=\"{width}\" \
+         height=\"{height}\" loading=\"lazy\" decoding=\"async\">{credit}</figure>\
          <h3><a href=\"/api/products/{id}\">{name}</a></h3><p>{about}</p>\
          <p class=\"facts\"><span class=\"price\">{price} €</span><span>{stock} in stock</span>\
          <span>{maker}</span></p></li>\n",

@@ -47,9 +47,18 @@ fn decode(text: &str) -> String {
 
 /// The byte that the two hex digits after `at` stand for.
 fn coded(bytes: &[u8], at: usize) -> Option<u8> {
-    let digit = |place: usize| bytes.get(place).and_then(|&byte| char::from(byte).to_digit(16));
+    let digit = |place: usize| bytes.get(place).copied().and_then(hex_digit);
     let (high, low) = (digit(at + 1)?, digit(at + 2)?);
-    u8::try_from(high * 16 + low).map_or(None, Some)
+    Some(high * 16 + low)
+}
+
+const fn hex_digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -127,7 +127,8 @@ impl Reply {
 }
 
 fn text(value: &HeaderValue) -> Option<&str> {
-    value.to_str().map_or(None, Some)
+    let Ok(text) = value.to_str() else { return None };
+    Some(text)
 }
 
 /// Whether `If-None-Match` names `etag` by the weak comparison (RFC 9110 §8.8.3.2).

@@ -7,18 +7,18 @@ use crate::time::Timestamp;
 
 const NOON: Timestamp = Timestamp::from_seconds(1_780_000_000);
 
-fn ask(demo: &Demo, method: Method, url: &str, fields: &[(&'static str, &str)]) -> Answer {
+fn ask(demo: &Demo, method: &Method, url: &str, fields: &[(&'static str, &str)]) -> Answer {
     let (path, query) =
         url.split_once('?').map_or((url, None), |(path, query)| (path, Some(query)));
     let mut headers = HeaderMap::new();
     for (name, value) in fields {
         headers.append(*name, HeaderValue::from_str(value).unwrap());
     }
-    demo.answer(&Ask { method: &method, path, query, headers: &headers, now: NOON })
+    demo.answer(&Ask { method, path, query, headers: &headers, now: NOON })
 }
 
 fn got(url: &str, fields: &[(&'static str, &str)]) -> Answer {
-    ask(&Demo::new(), Method::GET, url, fields)
+    ask(&Demo::new(), &Method::GET, url, fields)
 }
 
 fn field<'a>(answer: &'a Answer, name: &str) -> &'a str {
@@ -41,17 +41,13 @@ fn links(page: &str) -> Vec<String> {
 
 /// All `href` values within JSON.
 fn hrefs(value: &serde_json::Value) -> Vec<String> {
-    match value {
-        serde_json::Value::Array(items) => items.iter().flat_map(hrefs).collect(),
-        serde_json::Value::Object(fields) => fields
-            .iter()
-            .flat_map(|(name, value)| match value.as_str() {
-                Some(link) if name.ends_with("href") => vec![link.to_owned()],
-                _ => hrefs(value),
-            })
-            .collect(),
-        _ => Vec::new(),
-    }
+    let within = value.as_array().into_iter().flatten().flat_map(hrefs);
+    let fields = value.as_object().into_iter().flatten();
+    let own = fields.flat_map(|(name, value)| match value.as_str() {
+        Some(link) if name.ends_with("href") => vec![link.to_owned()],
+        _ => hrefs(value),
+    });
+    within.chain(own).collect()
 }
 
 fn check_control(url: &str, expected: &str) {
@@ -76,11 +72,11 @@ fn says_how_long_each_kind_of_answer_is_fresh() {
 #[test]
 fn answers_every_link_of_the_front_page() {
     let demo = Demo::new();
-    let page = ask(&demo, Method::GET, "/", &[]);
+    let page = ask(&demo, &Method::GET, "/", &[]);
     let links = links(std::str::from_utf8(&page.body).unwrap());
     assert!(links.len() > 25, "{links:?}");
     for link in links.iter().filter(|link| !link.starts_with('#')) {
-        assert_eq!(ask(&demo, Method::GET, link, &[]).status, StatusCode::OK, "{link}");
+        assert_eq!(ask(&demo, &Method::GET, link, &[]).status, StatusCode::OK, "{link}");
     }
 }
 
@@ -107,8 +103,8 @@ fn answers_every_link_of_the_api() {
         "/api/manufacturers",
         "/api/orders",
     ] {
-        for link in hrefs(&json(&ask(&demo, Method::GET, url, &[]))) {
-            assert_eq!(ask(&demo, Method::GET, &link, &[]).status, StatusCode::OK, "{link}");
+        for link in hrefs(&json(&ask(&demo, &Method::GET, url, &[]))) {
+            assert_eq!(ask(&demo, &Method::GET, &link, &[]).status, StatusCode::OK, "{link}");
         }
     }
 }
@@ -116,12 +112,12 @@ fn answers_every_link_of_the_api() {
 #[test]
 fn serves_bundles_for_a_year() {
     let demo = Demo::new();
-    let page = ask(&demo, Method::GET, "/", &[]);
+    let page = ask(&demo, &Method::GET, "/", &[]);
     let all = links(std::str::from_utf8(&page.body).unwrap());
     let bundles: Vec<_> = all.iter().filter(|link| link.starts_with("/assets/")).collect();
     assert_eq!(bundles.len(), 3);
     for link in bundles {
-        let answer = ask(&demo, Method::GET, link, &[]);
+        let answer = ask(&demo, &Method::GET, link, &[]);
         assert_eq!(field(&answer, "cache-control"), "public, max-age=31536000, immutable");
         let expected = if link.ends_with(".js") { "text/javascript" } else { "text/css" };
         assert!(field(&answer, "content-type").starts_with(expected), "{link}");
@@ -148,11 +144,11 @@ fn sends_no_content_to_a_client_that_has_it() {
     for url in
         ["/", "/images/moon.png", "/api/products?page=2", "/api/manufacturers", "/favicon.svg"]
     {
-        let etag = field(&ask(&demo, Method::GET, url, &[]), "etag").to_owned();
+        let etag = field(&ask(&demo, &Method::GET, url, &[]), "etag").to_owned();
         for condition in
             [etag.clone(), format!("W/{etag}"), format!("\"other\", {etag}"), "*".to_owned()]
         {
-            let answer = ask(&demo, Method::GET, url, &[("if-none-match", &condition)]);
+            let answer = ask(&demo, &Method::GET, url, &[("if-none-match", &condition)]);
             assert_eq!(answer.status, StatusCode::NOT_MODIFIED, "{url} {condition}");
             assert_eq!(field(&answer, "etag"), etag);
             assert!(answer.body.is_empty() && !answer.headers.contains_key(header::CONTENT_TYPE));
@@ -177,7 +173,7 @@ fn compares_dates_only_where_no_entity_tag_is_given() {
 
 #[test]
 fn ignores_conditions_on_what_is_not_a_read() {
-    let answer = ask(&Demo::new(), Method::POST, "/api/orders", &[("if-none-match", "*")]);
+    let answer = ask(&Demo::new(), &Method::POST, "/api/orders", &[("if-none-match", "*")]);
     assert_eq!(answer.status, StatusCode::CREATED);
 }
 
@@ -220,7 +216,7 @@ fn names_each_product_of_a_list_in_its_surrogate_keys() {
 fn answers_head_like_get_without_content() {
     let demo = Demo::new();
     for url in ["/", "/images/cup.png", "/api/products", "/api/broken", "/nothing", "/healthz"] {
-        let (get, head) = (ask(&demo, Method::GET, url, &[]), ask(&demo, Method::HEAD, url, &[]));
+        let (get, head) = (ask(&demo, &Method::GET, url, &[]), ask(&demo, &Method::HEAD, url, &[]));
         assert_eq!((get.status, &get.headers), (head.status, &head.headers), "{url}");
         assert_eq!(field(&head, "content-length"), get.body.len().to_string());
         assert!(head.body.is_empty());
@@ -253,24 +249,24 @@ fn names_the_methods_that_are_allowed() {
         assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{url}");
         assert_eq!(field(&answer, "allow"), allow, "{url}");
     };
-    check(Method::POST, "/", "GET, HEAD");
-    check(Method::DELETE, "/api/orders", "GET, HEAD, POST");
-    check(Method::PUT, "/api/session", "GET, HEAD, POST, DELETE");
-    check(Method::OPTIONS, "/api/products", "GET, HEAD");
+    check(&Method::POST, "/", "GET, HEAD");
+    check(&Method::DELETE, "/api/orders", "GET, HEAD, POST");
+    check(&Method::PUT, "/api/session", "GET, HEAD, POST, DELETE");
+    check(&Method::OPTIONS, "/api/products", "GET, HEAD");
 }
 
 #[test]
 fn shows_a_placed_order_on_the_board() {
     let demo = Demo::new();
-    let before = field(&ask(&demo, Method::GET, "/api/orders", &[]), "etag").to_owned();
-    let created = ask(&demo, Method::POST, "/api/orders", &[]);
+    let before = field(&ask(&demo, &Method::GET, "/api/orders", &[]), "etag").to_owned();
+    let created = ask(&demo, &Method::POST, "/api/orders", &[]);
     let location = field(&created, "location");
     assert_eq!((created.status, location), (StatusCode::CREATED, "/api/orders/WO-0001"));
     assert_eq!(field(&created, "cache-control"), "no-store");
-    let board = ask(&demo, Method::GET, "/api/orders", &[]);
+    let board = ask(&demo, &Method::GET, "/api/orders", &[]);
     assert_eq!(json(&board)["items"][0]["href"], location);
     assert_ne!(field(&board, "etag"), before);
-    assert_eq!(ask(&demo, Method::GET, location, &[]).status, StatusCode::OK);
+    assert_eq!(ask(&demo, &Method::GET, location, &[]).status, StatusCode::OK);
 }
 
 #[test]
@@ -284,7 +280,7 @@ fn shares_no_orders_with_a_caller_who_says_who_he_is() {
 #[test]
 fn gives_each_session_its_own_cookie() {
     let demo = Demo::new();
-    let cookie = || field(&ask(&demo, Method::GET, "/api/session", &[]), "set-cookie").to_owned();
+    let cookie = || field(&ask(&demo, &Method::GET, "/api/session", &[]), "set-cookie").to_owned();
     let (first, second) = (cookie(), cookie());
     assert!(first.starts_with("sessionid=") && first.ends_with("HttpOnly; SameSite=Lax"));
     assert_ne!(first, second);
@@ -292,7 +288,7 @@ fn gives_each_session_its_own_cookie() {
 
 #[test]
 fn ends_a_session() {
-    let answer = ask(&Demo::new(), Method::DELETE, "/api/session", &[]);
+    let answer = ask(&Demo::new(), &Method::DELETE, "/api/session", &[]);
     assert_eq!(answer.status, StatusCode::NO_CONTENT);
     assert!(field(&answer, "set-cookie").contains("Max-Age=0"));
     assert!(!answer.headers.contains_key(header::CONTENT_LENGTH));
@@ -318,6 +314,21 @@ fn names_only_paths_that_it_serves_in_what_to_try() {
         let (_, rest) = command.split_once("http://127.0.0.1:8080").unwrap();
         let path = rest.split(' ').next().unwrap();
         assert!(path.starts_with('/') && !shows.is_empty(), "{command}");
-        assert_eq!(ask(&demo, Method::GET, path, &[]).status, StatusCode::OK, "{command}");
+        assert_eq!(ask(&demo, &Method::GET, path, &[]).status, StatusCode::OK, "{command}");
     }
+}
+
+#[test]
+fn fails_twice_after_the_machines_have_answered_once() {
+    let demo = Demo::new();
+    let statuses: Vec<_> =
+        (0..6).map(|_| ask(&demo, &Method::GET, "/api/machines", &[]).status.as_u16()).collect();
+    assert_eq!(statuses, [200, 503, 503, 200, 503, 503]);
+}
+
+#[test]
+fn fails_each_time_where_it_is_broken() {
+    let answer = got("/api/broken", &[]);
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(field(&answer, "retry-after"), "30");
 }

@@ -90,7 +90,7 @@
   }
 
   function summary() {
-    const all = [...latest.entries()];
+    const all = [...latest.entries()].filter(([label]) => label.startsWith("/"));
     const hits = all.filter(([, one]) => one.hit).length;
     const sum = (numbers) => numbers.reduce((total, one) => total + one, 0);
     const now = sum(all.map(([, one]) => one.took));
