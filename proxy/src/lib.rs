@@ -2,10 +2,12 @@
 //!
 //! From the bottom up: words (`time`, `field`, `key`, `stored`, `event`), decisions (`policy`),
 //! machinery (`store`, `collapse`, `origin`, `observe`), the rim (`edge`, `admin`), and the wiring
-//! (`server`).
+//! (`server`). `demo` is a sample origin to try it on.
 
 pub mod admin;
+pub mod cli;
 pub mod collapse;
+pub mod demo;
 pub mod edge;
 pub mod event;
 pub mod field;
