@@ -23,8 +23,10 @@ pub fn targeted(
     names: &[HeaderName],
 ) -> Option<(HeaderName, ResponseDirectives)> {
     //= https://www.rfc-editor.org/rfc/rfc9213#section-2.2
-    //# the cache identifies the first field on the target list that is present
-    //# and valid
+    //# the cache MUST select the first (in target-list order) field with a
+    //# valid, non-empty value and use its value to determine the caching policy
+    //# for the response, and it MUST ignore the Cache-Control and Expires header
+    //# fields in that response
     names.iter().find_map(|name| {
         let directives = directives(&dictionary(headers, name)?);
         Some((name.clone(), directives))
@@ -49,9 +51,12 @@ fn dictionary(headers: &HeaderMap, name: &HeaderName) -> Option<Dictionary> {
 
 /// What a dictionary says; parameters and unknown directives are ignored.
 ///
-/// A value of the wrong type is never read as if it had the right one (RFC 9213 §2.1). A lifetime
-/// is then zero, a directive that restricts holds in full, and one that permits does not hold.
+/// A value of the wrong type is never read as if it had the right one. A lifetime is then zero, a
+/// directive that restricts holds in full, and one that permits does not hold.
 fn directives(dictionary: &Dictionary) -> ResponseDirectives {
+    //= https://www.rfc-editor.org/rfc/rfc9213#section-2.1
+    //# Implementations SHOULD NOT consume values that violate these inferred
+    //# constraints.
     let mut directives = ResponseDirectives { present: true, ..ResponseDirectives::default() };
     for (name, value) in dictionary {
         match name.as_str() {

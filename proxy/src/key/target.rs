@@ -98,7 +98,8 @@ impl Scheme {
 impl Target {
     /// Normalises a target out of its three parts.
     ///
-    /// An empty path is `/` (RFC 9110 §4.2.3).
+    /// An empty path is `/` (RFC 9110 §4.2.3). The `*` of `OPTIONS *` is no path: nothing is kept
+    /// under it.
     ///
     /// # Errors
     ///
@@ -122,7 +123,7 @@ impl Target {
             Some((path, query)) => (path, Some(query)),
             None => (rest, None),
         };
-        let mut path_and_query = without_dot_segments(&uniform_path(path)?)?;
+        let mut path_and_query = without_dot_segments(uniform_path(path)?)?;
         let path_length = path_and_query.len();
         if let Some(query) = query {
             check_query(query)?;
@@ -163,6 +164,9 @@ impl Target {
     }
 
     /// The query without its `?`; an empty one is not the same as none.
+    ///
+    /// It is free of whitespace and control characters, but may hold others that a strict reader of
+    /// URIs refuses, such as `<`.
     #[must_use]
     pub fn query(&self) -> Option<&str> {
         self.path_and_query.split_at(self.path_length).1.strip_prefix('?')
@@ -336,9 +340,9 @@ fn is_unreserved(byte: u8) -> bool {
 }
 
 /// The path without its `.` and `..` segments (RFC 3986 §5.2.4), empty ones kept.
-fn without_dot_segments(path: &str) -> Result<String, TargetError> {
+fn without_dot_segments(path: String) -> Result<String, TargetError> {
     if !path.contains("/.") && !path.contains("..") {
-        return Ok(path.to_owned());
+        return Ok(path);
     }
     let mut kept: Vec<&str> = Vec::new();
     let mut segments = path.split('/').skip(1).peekable();
