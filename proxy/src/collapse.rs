@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::event::Detail;
 use crate::key::Key;
-use crate::stored::{Fields, Selecting, Stored, StoredHead};
+use crate::stored::{Fields, Stored, StoredHead};
 
 /// How many pieces of a body that is not kept may wait for its slowest reader.
 const WINDOW: usize = 16;

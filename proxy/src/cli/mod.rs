@@ -3,7 +3,7 @@
 mod demo;
 mod serve;
 
-use std::io::{self, Write as _};
+use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};

@@ -9,8 +9,7 @@ use pingora::proxy::Session;
 
 use super::Shared;
 use crate::event::Detail;
-use crate::key::Key;
-use crate::key::target::Target;
+use crate::key::{Key, Target};
 use crate::origin::Origin;
 use crate::policy::forward::Client;
 use crate::policy::request::{Ask, Plan, plan};

@@ -247,7 +247,8 @@ fn head(
 /// Says who answers, and how it came about.
 pub(super) fn sign(head: &mut ResponseHeader, trail: &Trail) -> Result<(), BError> {
     head.append_header(header::VIA, "1.1 forebay")?;
-    head.append_header(CACHE_STATUS, status::cache_status(trail))
+    head.append_header(CACHE_STATUS, status::cache_status(trail))?;
+    Ok(())
 }
 
 /// Writes an interim response.

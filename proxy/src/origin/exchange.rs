@@ -16,7 +16,6 @@ use super::{Connections, failure};
 use crate::event::Failure;
 
 /// One request and its answer. Dropped before its end, its connection is closed.
-#[derive(Debug)]
 pub struct Exchange {
     session: HttpSession,
     peer: HttpPeer,
@@ -100,6 +99,12 @@ impl Exchange {
         }
         let idle = self.peer.options.idle_timeout;
         self.connections.put_back(self.session, &self.peer, idle).await;
+    }
+}
+
+impl std::fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Exchange").field("peer", &self.peer).finish_non_exhaustive()
     }
 }
 

@@ -12,7 +12,7 @@ use pingora::connectors::http::Connector;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::client::HttpSession;
 use pingora::upstreams::peer::HttpPeer;
-use pingora::{BError, ErrorType};
+use pingora::{Error, ErrorType};
 
 pub use exchange::Exchange;
 pub use server::SetupError;
@@ -132,7 +132,7 @@ impl Connections {
             let mut exchange = Exchange::new(session, peer.clone(), Arc::clone(self));
             match exchange.begin(request, &origin.settings.timeouts).await {
                 Ok(head) => return Ok((exchange, head)),
-                Err(error) if kept && error.retry.decide_reuse(kept) => {
+                Err(error) if kept && may_have_been_closed(&error) => {
                     debug!("{peer}: a kept connection was closed, trying another: {error}");
                 }
                 Err(error) => {
@@ -155,9 +155,17 @@ impl std::fmt::Debug for Connections {
     }
 }
 
+/// Whether an error looks like that of a kept connection which the server had closed before the
+/// request reached it.
+fn may_have_been_closed(error: &Error) -> bool {
+    let mut retry = error.retry;
+    retry.decide_reuse(true);
+    retry.retry()
+}
+
 /// What an error of pingora means to us.
 #[must_use]
-pub fn failure(error: &BError) -> Failure {
+pub fn failure(error: &Error) -> Failure {
     match error.etype() {
         ErrorType::ConnectTimedout
         | ErrorType::ConnectRefused

@@ -82,7 +82,7 @@ fn range_applies(asked: &HeaderMap, stored: &HeaderMap) -> bool {
             etag::etag(stored).is_some_and(|ours| ours.strong_eq(&theirs))
         }
         Some(IfRange::Date(theirs)) => date::last_modified(stored) == Some(theirs),
-        None => false,
+        Some(IfRange::Invalid) | None => false,
     }
 }
 

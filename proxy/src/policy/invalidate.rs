@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, Method, StatusCode, header};
 
-use crate::key::target::Target;
+use crate::key::Target;
 
 /// The URIs whose stored responses are out of date after `status` answered `method` on `target`.
 ///

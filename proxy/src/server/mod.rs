@@ -142,19 +142,19 @@ impl fmt::Display for Addresses {
 /// [`StartError`]; nothing is served then.
 pub fn run(plan: Plan, started: &dyn Fn(&Addresses)) -> Result<(), StartError> {
     let settings = Arc::new(plan.settings);
-    let conf = Arc::new(configuration(&settings));
+    let conf = || configuration(&settings);
     let ready = Arc::new(AtomicBool::new(false));
     let stop = Arc::new(Stop::new(settings.server.grace, Arc::clone(&ready)));
     let observer = Arc::new(Observer::new(&settings)?);
     let shared = Arc::new(Shared::new(Arc::clone(&settings), Arc::clone(&observer))?);
 
-    let edge = edge_service(&settings, &conf, &shared, &stop, plan.upgrade)?;
+    let edge = edge_service(&settings, conf(), &shared, &stop, plan.upgrade)?;
     let admin = admin_service(&settings, shared, observer, &ready, plan.upgrade)?;
     let addresses =
         Addresses { listeners: edge.urls().chain(admin.urls()).collect() };
 
     let options = Opt { upgrade: plan.upgrade, ..Opt::default() };
-    let mut server = Server::new_with_opt_and_conf(options, ServerConf::clone(&conf));
+    let mut server = Server::new_with_opt_and_conf(options, conf());
     server.bootstrap();
     server.add_service(edge);
     server.add_service(admin);
@@ -187,12 +187,12 @@ fn configuration(settings: &Settings) -> ServerConf {
 
 fn edge_service(
     settings: &Settings,
-    conf: &Arc<ServerConf>,
+    conf: ServerConf,
     shared: &Arc<Shared>,
     stop: &Arc<Stop>,
     upgrade: bool,
 ) -> Result<Listening<Front>, StartError> {
-    let mut proxy = HttpProxy::new(Edge::new(Arc::clone(shared)), Arc::clone(conf));
+    let mut proxy = HttpProxy::new(Edge::new(Arc::clone(shared)), Arc::new(conf));
     let mut options = HttpServerOptions::default();
     options.h2c = true;
     proxy.server_options = Some(options);
