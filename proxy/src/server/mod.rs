@@ -159,7 +159,8 @@ pub fn run(plan: Plan, started: &dyn Fn(&Addresses)) -> Result<(), StartError> {
     server.add_service(edge);
     server.add_service(admin);
     if let Some(bound) = plan.demo {
-        let service = Service::new("origin".to_owned(), origin::SamplePlatform::default());
+        let mut service = Service::new("origin".to_owned(), origin::SamplePlatform::default());
+        service.add_tcp(&bound.address.to_string());
         server.add_service(Listening::new(service, vec![bound], None));
     }
     ready.store(true, std::sync::atomic::Ordering::Relaxed);
