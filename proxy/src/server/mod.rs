@@ -150,8 +150,7 @@ pub fn run(plan: Plan, started: &dyn Fn(&Addresses)) -> Result<(), StartError> {
 
     let edge = edge_service(&settings, conf(), &shared, &stop, plan.upgrade)?;
     let admin = admin_service(&settings, shared, observer, &ready, plan.upgrade)?;
-    let addresses =
-        Addresses { listeners: edge.urls().chain(admin.urls()).collect() };
+    let addresses = Addresses { listeners: edge.urls().chain(admin.urls()).collect() };
 
     let options = Opt { upgrade: plan.upgrade, ..Opt::default() };
     let mut server = Server::new_with_opt_and_conf(options, conf());
