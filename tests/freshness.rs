@@ -157,7 +157,7 @@ async fn an_overriding_lifetime_wins_over_the_origin() {
 
 #[tokio::test]
 async fn a_lifetime_by_status_counts_for_that_status() {
-    let policy = "ttl_mode = \"default\"\nttl = \"0s\"\nttl_by_status = { 404 = \"1m\" }";
+    let policy = "ttl_mode = \"default\"\nttl_by_status = { 404 = \"1m\" }";
     second_under(policy, Answer::status(404)).await.status(404).hit();
     let reply = second_under(policy, Answer::ok("a")).await;
     assert!(reply.cache_status_value("fwd").is_some(), "{reply}");

@@ -10,6 +10,7 @@ mod cli;
 mod collapse;
 mod conformance;
 mod failing;
+mod forwarding;
 mod framing;
 mod freshness;
 mod http2;
