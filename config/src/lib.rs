@@ -1,1 +1,96 @@
 //! Turns the text of a configuration file into checked settings, or into every fault in it.
+//!
+//! Nothing here reads a file, the environment or a clock: [`parse`] is given the text of the file
+//! and a way to look up variables.
+#![warn(missing_docs)]
+
+mod check;
+mod declare;
+mod decode;
+mod fault;
+mod kind;
+mod options;
+mod pattern;
+mod settings;
+pub mod text;
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use decode::Value as _;
+
+pub use declare::{Field, Need};
+pub use fault::{Fault, Faults, Place};
+pub use pattern::{HostPattern, PathPatterns};
+pub use settings::{
+    Admin, BypassIf, Cache, Listener, Origin, OriginServer, Policy, Route, Routes, Server,
+    SetCookie, Settings, Strategy, Timeouts, Tls, TtlMode,
+};
+
+/// Reads the text of a settings file into checked settings.
+///
+/// `file_name` is what faults call the file, `folder` is where its relative paths begin, and
+/// `env` looks up a variable of the environment.
+///
+/// # Errors
+///
+/// Every fault in the file, or, if it is not TOML, every fault of its syntax.
+pub fn parse(
+    file_name: &str,
+    text: &str,
+    folder: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Settings, Faults> {
+    check::check(file_name, text, folder, env)
+}
+
+/// The options of a file as they are declared, those within others at [`Field::fields`].
+#[must_use]
+pub fn declared() -> &'static [Field] {
+    options::Options::fields()
+}
+
+/// The policies that are there without being written, in TOML.
+pub const PRESETS: &str = options::PRESETS;
+
+/// What `forebay serve --origin URL` runs.
+const FOR_ORIGIN: &str = r#"
+version = 1
+listeners.web.address = "${LISTEN}"
+origins.origin.servers = ["${ORIGIN}"]
+policies.respect = {}
+routes = [{ name = "all", match = { path = "/**" }, origin = "origin", policy = "respect" }]
+"#;
+
+impl Settings {
+    /// The settings for one origin at `url`, whose answers are cached as it says.
+    ///
+    /// Clients connect to `listen`, or to 127.0.0.1:8080.
+    ///
+    /// # Errors
+    ///
+    /// A fault if `url` is not the URL of an origin server, or `listen` is taken by the admin
+    /// listener.
+    pub fn for_origin(url: &str, listen: Option<SocketAddr>) -> Result<Self, Fault> {
+        if let Err(unread) = text::read_server(url) {
+            return Err(Fault {
+                file: "--origin".into(),
+                place: None,
+                path: "".into(),
+                expected: <OriginServer as decode::Text>::EXPECTED.into(),
+                found: format!("{} ({unread})", decode::shown(url)).into(),
+                nearest: None,
+            });
+        }
+        let listen = listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)));
+        let env = |name: &str| match name {
+            "ORIGIN" => Some(url.to_owned()),
+            "LISTEN" => Some(listen.to_string()),
+            _ => None,
+        };
+        parse("--listen", FOR_ORIGIN, Path::new(""), &env).map_err(|faults| {
+            let first = faults.into_first().expect("where settings are missing there is a fault");
+            Fault { place: None, path: "".into(), ..first }
+        })
+    }
+}

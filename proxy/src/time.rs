@@ -85,8 +85,7 @@ impl Timestamp {
 pub fn now() -> Timestamp {
     #[expect(clippy::disallowed_methods, reason = "this is the one door to the clock")]
     let now = SystemTime::now();
-    now.duration_since(UNIX_EPOCH)
-        .map_or(Timestamp(0), |length| Timestamp::default().after(length))
+    now.duration_since(UNIX_EPOCH).map_or(Timestamp(0), |length| Timestamp::default().after(length))
 }
 
 #[cfg(test)]

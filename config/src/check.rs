@@ -1,0 +1,288 @@
+//! Turns options into settings, or reports every fault in them.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::decode::{Decoder, Value, Written};
+use crate::fault::Faults;
+use crate::kind::Named;
+use crate::options::{self, Options, PRESETS};
+use crate::pattern::{PathPattern, PathPatterns};
+use crate::settings::{
+    Admin, BypassIf, Cache, Listener, Origin, Policy, Route, Routes, Server, Settings, Timeouts,
+    Tls,
+};
+
+/// The variable whose value is the token of the admin listener if the file has none.
+const TOKEN_VARIABLE: &str = "FOREBAY_ADMIN_TOKEN";
+
+/// Reads the file `text` into settings.
+///
+/// # Errors
+///
+/// Every fault in it.
+pub(crate) fn check(
+    file: &str,
+    text: &str,
+    folder: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Settings, Faults> {
+    let mut decoder = Decoder::new(file, text, folder, env);
+    let options = decoder.tree().and_then(|tree| Options::decode(&mut decoder, &tree));
+    let settings = options.and_then(|options| settings(&mut decoder, &options));
+    match settings {
+        Some(settings) if decoder.is_clean() => Ok(settings),
+        Some(_) | None => Err(Faults::new(decoder.into_faults())),
+    }
+}
+
+/// The settings that `options` ask for; nothing means that a fault was reported.
+fn settings(decoder: &mut Decoder<'_>, options: &Options) -> Option<Settings> {
+    // Each part is looked at before the first that is missing ends it all.
+    let listeners = options.listeners.as_ref().map(|named| listeners(&named.value));
+    let admin = options.admin.as_ref().and_then(|written| admin(decoder, &written.value));
+    addresses_differ(decoder, options);
+    let origins = origins(options);
+    let policies = policies(decoder, options);
+    let routes = routes(decoder, options, &origins, &policies);
+    options.version.as_ref()?;
+    Some(Settings {
+        listeners: listeners?,
+        origins: origins.into_iter().filter_map(|(_, origin)| origin).collect(),
+        cache: options.cache.as_ref().and_then(|written| cache(&written.value))?,
+        admin: admin?,
+        server: options.server.as_ref().and_then(|written| server(&written.value))?,
+        routes: routes?,
+    })
+}
+
+fn listeners(named: &Named<options::Listener, 1>) -> Vec<Listener> {
+    let listener = |name: &str, written: &Written<options::Listener>| {
+        Some(Listener {
+            name: name.to_owned(),
+            address: value(&written.value.address)?,
+            tls: written.value.tls.as_ref().and_then(|tls| {
+                Some(Tls { cert: value(&tls.value.cert)?, key: value(&tls.value.key)? })
+            }),
+        })
+    };
+    named.0.iter().filter_map(|(name, written)| listener(&name.0, written.as_ref()?)).collect()
+}
+
+fn admin(decoder: &mut Decoder<'_>, admin: &options::Admin) -> Option<Admin> {
+    let address = admin.address.as_ref()?;
+    let written = admin.token.as_ref().map(|token| token.value.0.clone());
+    let token = written.or_else(|| decoder.variable(TOKEN_VARIABLE));
+    let open = token.is_none() && !address.value.ip().is_loopback();
+    if open && !decoder.has_reported("admin.token") {
+        let expected = "a loopback address, or admin.token beside it";
+        decoder.report(address, expected, format!("\"{}\" and no token", address.value));
+    }
+    Some(Admin { address: address.value, token })
+}
+
+/// Reports listeners that want the same address and port.
+fn addresses_differ(decoder: &mut Decoder<'_>, options: &Options) {
+    let listeners = options.listeners.iter().flat_map(|named| &named.value.0);
+    let listeners = listeners.filter_map(|(_, written)| written.as_ref()?.value.address.as_ref());
+    let admin = options.admin.iter().filter_map(|written| written.value.address.as_ref());
+    let mut taken: BTreeMap<SocketAddr, &str> = BTreeMap::new();
+    for address in admin.chain(listeners).filter(|address| address.value.port() > 0) {
+        if let Some(other) = taken.insert(address.value, &address.path) {
+            let found = format!("\"{}\", which is {other} too", address.value);
+            decoder.report(address, "an address of its own", found);
+        }
+    }
+}
+
+fn cache(cache: &options::Cache) -> Option<Cache> {
+    Some(Cache {
+        memory: cache.memory.as_ref()?.value.0,
+        max_object: cache.max_object.as_ref()?.value.0,
+    })
+}
+
+fn server(server: &options::Server) -> Option<Server> {
+    Some(Server {
+        threads: server.threads.as_ref().map(|threads| threads.value.0),
+        grace: value(&server.grace)?,
+        upgrade_socket: value(&server.upgrade_socket),
+    })
+}
+
+/// The origins by name; one with a fault has only its name.
+fn origins(options: &Options) -> Vec<(&str, Option<Arc<Origin>>)> {
+    let named = options.origins.iter().flat_map(|named| &named.value.0);
+    let read = |name: &str, written: &Written<options::Origin>| {
+        let options = &written.value;
+        let timeouts = &options.timeouts.as_ref()?.value;
+        Some(Arc::new(Origin {
+            name: name.to_owned(),
+            servers: values(&options.servers.as_ref()?.value.0),
+            host: options.host.as_ref().map(|host| host.value.0.clone()),
+            timeouts: Timeouts {
+                connect: timeouts.connect.as_ref()?.value.0,
+                first_byte: timeouts.first_byte.as_ref()?.value.0,
+                read: timeouts.read.as_ref()?.value.0,
+            },
+            idle: value(&options.idle)?,
+            ca: value(&options.ca),
+        }))
+    };
+    named
+        .map(|(name, written)| {
+            (name.0.as_str(), written.as_ref().and_then(|written| read(&name.0, written)))
+        })
+        .collect()
+}
+
+/// The policies by name, with the presets; one with a fault has only its name.
+fn policies(decoder: &mut Decoder<'_>, options: &Options) -> BTreeMap<String, Option<Arc<Policy>>> {
+    let mut policies = presets();
+    for (name, written) in options.policies.iter().flat_map(|named| &named.value.0) {
+        let policy = written.as_ref().and_then(|written| policy(decoder, &name.0, written));
+        policies.insert(name.0.clone(), policy.map(Arc::new));
+    }
+    policies
+}
+
+/// The policies that are there without being written.
+fn presets() -> BTreeMap<String, Option<Arc<Policy>>> {
+    let mut decoder = Decoder::new("presets.toml", PRESETS, Path::new(""), &|_| None);
+    let tree = decoder.tree().expect("the presets are tested");
+    let named = Named::<options::Policy, 0>::decode(&mut decoder, &tree);
+    let mut policies = BTreeMap::new();
+    for (name, written) in named.expect("the presets are tested").0 {
+        let policy = written.and_then(|written| policy(&mut decoder, &name.0, &written));
+        policies.insert(name.0, policy.map(Arc::new));
+    }
+    policies
+}
+
+fn policy(
+    decoder: &mut Decoder<'_>,
+    name: &str,
+    written: &Written<options::Policy>,
+) -> Option<Policy> {
+    let options = &written.value;
+    let immutable = options.immutable.as_ref()?;
+    let bypass_if = &options.bypass_if.as_ref()?.value;
+    let cookies = bypass_if.cookies.as_ref()?.value.0.iter();
+    let headers = bypass_if.headers.as_ref()?.value.0.iter();
+    Some(Policy {
+        name: name.to_owned(),
+        strategy: value(&options.strategy)?,
+        ttl: value(&options.ttl),
+        ttl_mode: value(&options.ttl_mode)?,
+        ttl_by_status: options.ttl_by_status.as_ref()?.value.0.clone(),
+        stale_while_revalidate: value(&options.stale_while_revalidate),
+        stale_if_error: value(&options.stale_if_error),
+        heuristic: value(&options.heuristic)?,
+        set_cookie: value(&options.set_cookie)?,
+        immutable: compile(decoder, immutable, &values(&immutable.value.0))?,
+        bypass_if: BypassIf {
+            cookies: cookies.map(|cookie| cookie.value.0.clone()).collect(),
+            headers: headers.map(|header| header.value.0.to_ascii_lowercase()).collect(),
+        },
+    })
+}
+
+fn routes(
+    decoder: &mut Decoder<'_>,
+    options: &Options,
+    origins: &[(&str, Option<Arc<Origin>>)],
+    policies: &BTreeMap<String, Option<Arc<Policy>>>,
+) -> Option<Routes> {
+    let written = options.routes.as_ref()?;
+    names_differ(decoder, &written.value.0);
+    let mut routes = Vec::new();
+    let mut patterns = Vec::new();
+    let mut route_of = Vec::new();
+    for (index, route) in written.value.0.iter().enumerate() {
+        let options = &route.value;
+        let origin = options.origin.as_ref().and_then(|name| {
+            let found = origins.iter().find(|(known, _)| *known == name.value.name);
+            if found.is_none() {
+                let known = origins.iter().map(|(known, _)| *known);
+                decoder.report_name(name, "one of the origins", known);
+            }
+            found?.1.clone()
+        });
+        let policy = options.policy.as_ref().and_then(|name| {
+            let found = policies.get(&name.value.name);
+            if found.is_none() {
+                let known = policies.keys().map(String::as_str);
+                decoder.report_name(name, "one of the policies", known);
+            }
+            found?.clone()
+        });
+        let Some((origin, policy)) = origin.zip(policy) else { continue };
+        let Some(route) = read_route(index, route, origin, policy) else { continue };
+        let paths = options.r#match.iter().flat_map(|m| &m.value.path);
+        for path in paths.flat_map(|path| &path.value.0) {
+            patterns.push(path.value.clone());
+            route_of.push(index);
+        }
+        routes.push(Arc::new(route));
+    }
+    // `route_of` counts every route; with a gap there is a fault, and nobody looks at it.
+    Some(Routes::new(routes, compile(decoder, written, &patterns)?, route_of))
+}
+
+fn read_route(
+    index: usize,
+    written: &Written<options::Route>,
+    origin: Arc<Origin>,
+    policy: Arc<Policy>,
+) -> Option<Route> {
+    let options = &written.value;
+    let r#match = &options.r#match.as_ref()?.value;
+    let paths = &r#match.path.as_ref()?.value.0;
+    Some(Route {
+        name: options.name.as_ref()?.value.0.as_str().into(),
+        index,
+        line: written.place.line,
+        paths: paths.iter().map(|path| path.value.written().to_owned()).collect(),
+        hosts: r#match.host.as_ref().map_or_else(Vec::new, |hosts| values(&hosts.value.0)),
+        origin,
+        policy,
+    })
+}
+
+/// Reports routes that have the name of an earlier one.
+fn names_differ(decoder: &mut Decoder<'_>, routes: &[Written<options::Route>]) {
+    let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
+    for name in routes.iter().filter_map(|route| route.value.name.as_ref()) {
+        if let Some(line) = taken.get(name.value.0.as_str()) {
+            let found = format!("that of the route in line {line}");
+            decoder.report(name, "a name that no other route has", found);
+        } else {
+            taken.insert(&name.value.0, name.place.line);
+        }
+    }
+}
+
+/// Compiles the patterns of the option `written`.
+fn compile<T>(
+    decoder: &mut Decoder<'_>,
+    written: &Written<T>,
+    patterns: &[PathPattern],
+) -> Option<PathPatterns> {
+    match PathPatterns::compile(patterns) {
+        Ok(patterns) => Some(patterns),
+        Err(unread) => {
+            decoder.report(written, "fewer or simpler patterns", unread.to_string());
+            None
+        }
+    }
+}
+
+fn value<T: Clone>(written: &Option<Written<T>>) -> Option<T> {
+    written.as_ref().map(|written| written.value.clone())
+}
+
+fn values<T: Clone>(written: &[Written<T>]) -> Vec<T> {
+    written.iter().map(|written| written.value.clone()).collect()
+}

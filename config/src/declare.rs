@@ -1,0 +1,163 @@
+//! Declares options: one field is the option, its manual, its default and its example.
+
+use crate::fault::{Fault, Faults};
+
+/// One option as it is declared.
+#[derive(Debug, Clone, Copy)]
+pub struct Field {
+    /// Its key.
+    pub name: &'static str,
+    /// Its manual, line by line.
+    pub manual: &'static [&'static str],
+    /// What happens if it is left out.
+    pub need: Need,
+    /// A value in TOML that shows its use; its default if there is no other.
+    pub example: &'static str,
+    pub(crate) expected: fn() -> String,
+    pub(crate) fields: fn() -> &'static [Self],
+    pub(crate) accepts: fn(&str) -> Result<(), Vec<Fault>>,
+}
+
+/// What happens if an option is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// It is a fault.
+    Required,
+    /// Nothing is set; the manual says what that means.
+    Optional,
+    /// It has this value, in TOML.
+    Default(&'static str),
+}
+
+impl Field {
+    /// What a person has to write, such as `a duration such as "30s"`.
+    #[must_use]
+    pub fn expected(&self) -> String {
+        (self.expected)()
+    }
+
+    /// The options within this one, if it is a table or a list of tables.
+    #[must_use]
+    pub fn fields(&self) -> &'static [Self] {
+        (self.fields)()
+    }
+
+    /// Reads `toml` as a value of this option; each `${NAME}` in it counts as set.
+    ///
+    /// # Errors
+    ///
+    /// Every fault in it.
+    pub fn accepts(&self, toml: &str) -> Result<(), Faults> {
+        (self.accepts)(toml).map_err(Faults::new)
+    }
+}
+
+/// Declares tables of options.
+///
+/// Each line is `key: type = need;`, and `, example TOML` where the default shows too little.
+macro_rules! options {
+    ($(
+        $(#[doc = $about:literal])+
+        $table:ident {
+            $(
+                $(#[doc = $manual:literal])+
+                $key:ident: $type:ty = $need:ident $(($default:literal))? $(, example $example:literal)?;
+            )+
+        }
+    )+) => {$(
+        $(#[doc = $about])+
+        #[derive(Debug, Clone)]
+        pub(crate) struct $table {
+            $(
+                $(#[doc = $manual])+
+                pub(crate) $key: Option<$crate::decode::Written<$type>>,
+            )+
+        }
+
+        impl $crate::decode::Value for $table {
+            fn expected() -> String {
+                "a table".to_owned()
+            }
+
+            fn decode(
+                decoder: &mut $crate::decode::Decoder<'_>,
+                node: &$crate::decode::Node<'_>,
+            ) -> Option<Self> {
+                let table = decoder.table(node, "a table")?;
+                decoder.refuse_unknown(table, Self::fields());
+                Some(Self {
+                    $($key: decoder.field(
+                        node,
+                        table,
+                        (
+                            $crate::declare::bare_key(stringify!($key)),
+                            $crate::declare::Need::$need $(($default))?,
+                        ),
+                    ),)+
+                })
+            }
+
+            fn fields() -> &'static [$crate::declare::Field] {
+                const FIELDS: &[$crate::declare::Field] = &[$($crate::declare::Field {
+                    name: $crate::declare::bare_key(stringify!($key)),
+                    manual: &[$($manual),+],
+                    need: $crate::declare::Need::$need $(($default))?,
+                    example: $crate::declare::first(&[$($example,)? $($default)?]),
+                    expected: <$type as $crate::decode::Value>::expected,
+                    fields: <$type as $crate::decode::Value>::fields,
+                    accepts: $crate::declare::accepts::<$type>,
+                }),+];
+                FIELDS
+            }
+        }
+    )+};
+}
+
+/// Declares the words that stand for the variants of an enum.
+macro_rules! words {
+    ($($type:ident { $($word:literal => $variant:ident),+ $(,)? })+) => {$(
+        impl $crate::decode::Value for $type {
+            fn expected() -> String {
+                format!("one of {}", [$(concat!("\"", $word, "\"")),+].join(", "))
+            }
+
+            fn decode(
+                decoder: &mut $crate::decode::Decoder<'_>,
+                node: &$crate::decode::Node<'_>,
+            ) -> Option<Self> {
+                let word = decoder.string(node, &Self::expected())?;
+                let value = match word.as_str() {
+                    $($word => Some(Self::$variant),)+
+                    _ => None,
+                };
+                if value.is_none() {
+                    // As written, because what the environment holds may be a secret.
+                    let raw = node.get_ref().as_str().unwrap_or_default().to_owned();
+                    let written = decoder.written(node, raw);
+                    decoder.report_name(&written, "one of", [$($word),+].into_iter());
+                }
+                value
+            }
+        }
+    )+};
+}
+
+pub(crate) use {options, words};
+
+/// The key of a field whose name may be a word of Rust: `match` for `r#match`.
+pub(crate) const fn bare_key(name: &'static str) -> &'static str {
+    match name.as_bytes() {
+        [b'r', b'#', ..] => name.split_at(2).1,
+        _ => name,
+    }
+}
+
+/// The first of `texts`.
+pub(crate) const fn first(texts: &[&'static str]) -> &'static str {
+    texts[0]
+}
+
+/// Reads `toml` as a `T`.
+pub(crate) fn accepts<T: crate::decode::Value>(toml: &str) -> Result<(), Vec<Fault>> {
+    crate::decode::decode_alone::<T>(toml, &|_| Some("filled-in".to_owned())).map(drop)
+}

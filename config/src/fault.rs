@@ -1,0 +1,133 @@
+//! Says what is wrong with a settings file, and where.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+/// A place in a settings file, counted from one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The line.
+    pub line: usize,
+    /// The column, in characters.
+    pub column: usize,
+}
+
+/// One thing that is wrong, with what would be right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The name of the file, as it was passed in.
+    pub file: Arc<str>,
+    /// Where in the file, unless the value came from the command line.
+    pub place: Option<Place>,
+    /// The option, such as `origins.api.timeouts.connect`; empty if the file as a whole is meant.
+    pub path: Box<str>,
+    /// What had to be there.
+    pub expected: Box<str>,
+    /// What is there instead.
+    pub found: Box<str>,
+    /// The right name that is nearest to a wrong one.
+    pub nearest: Option<Box<str>>,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file)?;
+        if let Some(Place { line, column }) = self.place {
+            write!(f, ":{line}:{column}")?;
+        }
+        if !self.path.is_empty() {
+            write!(f, ": {}", self.path)?;
+        }
+        write!(f, ": expected {}, found {}", self.expected, self.found)?;
+        if let Some(nearest) = &self.nearest {
+            write!(f, "; did you mean \"{nearest}\"?")?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for Fault {}
+
+/// Every fault of one file, in the order of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// Orders `faults` by their place.
+    pub(crate) fn new(mut faults: Vec<Fault>) -> Self {
+        faults.sort_by_key(|fault| fault.place);
+        Self(faults)
+    }
+
+    /// The faults, from the first line to the last.
+    pub fn iter(&self) -> std::slice::Iter<'_, Fault> {
+        self.0.iter()
+    }
+
+    /// The fault that stands first in the file.
+    pub(crate) fn into_first(self) -> Option<Fault> {
+        self.0.into_iter().next()
+    }
+}
+
+impl<'a> IntoIterator for &'a Faults {
+    type Item = &'a Fault;
+    type IntoIter = std::slice::Iter<'a, Fault>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// Prints one paragraph for each fault.
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, fault) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n\n")?;
+            }
+            write!(f, "{fault}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for Faults {}
+
+/// The name of `known` that a person most probably meant by `name`.
+pub(crate) fn nearest<'a>(
+    name: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<Box<str>> {
+    // A third of the letters may be wrong; more would be a guess.
+    let limit = (name.chars().count() / 3).max(1);
+    known
+        .into_iter()
+        .map(|known| (strsim::damerau_levenshtein(name, known), known))
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[track_caller]
+    fn check(name: &str, known: &[&str], expected: Option<&str>) {
+        assert_eq!(nearest(name, known.iter().copied()).as_deref(), expected);
+    }
+
+    #[test]
+    fn finds_the_name_that_was_meant() {
+        check("tll", &["strategy", "ttl", "ttl_mode"], Some("ttl"));
+        check("timeout", &["servers", "timeouts"], Some("timeouts"));
+    }
+
+    #[test]
+    fn does_not_guess_among_names_that_are_not_alike() {
+        check("pool", &["servers", "host", "idle"], None);
+        check("x", &[], None);
+    }
+}

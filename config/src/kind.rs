@@ -1,0 +1,309 @@
+//! The kinds of values that options take, beside those of the standard library.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use crate::declare::Field;
+use crate::decode::{Decoder, Node, Text, Value, Written, shown};
+use crate::text::{self, Unread};
+
+/// The version of the language, of which there is one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Version;
+
+impl Value for Version {
+    fn expected() -> String {
+        "the number 1".to_owned()
+    }
+
+    fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Self> {
+        if whole(node, 1..=1).is_some() {
+            return Some(Self);
+        }
+        decoder.refuse(node, Self::expected());
+        None
+    }
+}
+
+/// A number of threads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Threads(pub(crate) usize);
+
+impl Value for Threads {
+    fn expected() -> String {
+        "a number from 1 to 1024".to_owned()
+    }
+
+    fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Self> {
+        if let Some(threads) = whole(node, 1..=1024) {
+            return Some(Self(usize::from(threads)));
+        }
+        decoder.refuse(node, Self::expected());
+        None
+    }
+}
+
+/// The number of `node`, if it is a whole one within `range`.
+fn whole(node: &Node<'_>, range: RangeInclusive<u16>) -> Option<u16> {
+    let number = node.get_ref().as_integer()?;
+    match u16::from_str_radix(number.as_str(), number.radix()) {
+        Ok(number) if range.contains(&number) => Some(number),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// A size in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bytes(pub(crate) u64);
+
+impl Text for Bytes {
+    const EXPECTED: &'static str = "a size such as \"64MiB\"";
+
+    fn read(text: &str) -> Result<Self, Unread> {
+        text::read_size(text).map(Self)
+    }
+}
+
+/// A duration that is not zero.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wait(pub(crate) Duration);
+
+impl Text for Wait {
+    const EXPECTED: &'static str = "a duration above zero such as \"30s\"";
+
+    fn read(text: &str) -> Result<Self, Unread> {
+        match text::read_duration(text)? {
+            Duration::ZERO => Err(Unread::because("it is zero")),
+            duration => Ok(Self(duration)),
+        }
+    }
+}
+
+/// The name of something in the file.
+#[derive(Debug, Clone)]
+pub(crate) struct Name(pub(crate) String);
+
+impl Text for Name {
+    const EXPECTED: &'static str = "a name of letters, digits, \"-\", \"_\" and \".\"";
+
+    fn read(text: &str) -> Result<Self, Unread> {
+        text::read_name(text).map(Self)
+    }
+}
+
+/// The name of something else in the file.
+#[derive(Debug, Clone)]
+pub(crate) struct Reference {
+    pub(crate) name: String,
+    /// As written, because what the environment holds may be a secret.
+    raw: String,
+}
+
+impl AsRef<str> for Reference {
+    fn as_ref(&self) -> &str {
+        &self.raw
+    }
+}
+
+impl Value for Reference {
+    fn expected() -> String {
+        "a name".to_owned()
+    }
+
+    fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Self> {
+        let name = decoder.string(node, &Self::expected())?;
+        Some(Self { name, raw: node.get_ref().as_str()?.to_owned() })
+    }
+}
+
+/// The name of a header field or of a cookie.
+#[derive(Debug, Clone)]
+pub(crate) struct Token(pub(crate) String);
+
+impl Text for Token {
+    const EXPECTED: &'static str = "a name such as \"sessionid\" or \"Authorization\"";
+
+    fn read(text: &str) -> Result<Self, Unread> {
+        text::read_token(text).map(Self)
+    }
+}
+
+/// What `Host` is to say to an origin, as written.
+#[derive(Debug, Clone)]
+pub(crate) struct HostOverride(pub(crate) String);
+
+impl Text for HostOverride {
+    const EXPECTED: &'static str = "a host such as \"api.example\" or \"api.example:8000\"";
+
+    fn read(text: &str) -> Result<Self, Unread> {
+        text::read_authority(text)?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// A value that no message repeats.
+#[derive(Clone)]
+pub(crate) struct Secret(pub(crate) String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("<hidden>")
+    }
+}
+
+impl Value for Secret {
+    fn expected() -> String {
+        "a token of visible ASCII characters".to_owned()
+    }
+
+    fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Self> {
+        let found = if node.get_ref().is_str() {
+            let secret = decoder.string(node, &Self::expected())?;
+            if !secret.is_empty() && secret.chars().all(|c| c.is_ascii_graphic()) {
+                return Some(Self(secret));
+            }
+            if secret.is_empty() { "an empty string" } else { "other characters" }
+        } else {
+            "something that is not a string"
+        };
+        decoder.report(decoder.written(node, ()), Self::expected(), found);
+        None
+    }
+}
+
+/// A list of `MIN` to `MAX` values.
+#[derive(Debug, Clone)]
+pub(crate) struct List<T, const MIN: usize, const MAX: usize>(pub(crate) Vec<Written<T>>);
+
+impl<T: Value, const MIN: usize, const MAX: usize> Value for List<T, MIN, MAX> {
+    fn expected() -> String {
+        let count = if MIN > 0 { "one or more elements" } else { "elements" };
+        format!("a list of {count}, each {}", T::expected())
+    }
+
+    fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Self> {
+        let Some(elements) = node.get_ref().as_array() else {
+            decoder.refuse(node, Self::expected());
+            return None;
+        };
+        if elements.len() < MIN || elements.len() > MAX {
+            let expected = format!("{MIN} to {MAX} elements");
+            let found = elements.len().to_string();
+            decoder.report(decoder.written(node, ()), expected, found);
+            return None;
+        }
+        let decoded: Vec<_> = elements
+            .iter()
+            .enumerate()
+            .map(|(index, element)| {
+                decoder.within_element(index, |decoder| {
+                    let value = T::decode(decoder, element)?;
+                    Some(decoder.written(element, value))
+                })
+            })
+            .collect();
+        // What could be read is kept, so that what refers to it is checked as well.
+        Some(Self(decoded.into_iter().flatten().collect()))
+    }
+
+    fn fields() -> &'static [Field] {
+        T::fields()
+    }
+}
+
+/// One value, or a list of at least one.
+#[derive(Debug, Clone)]
+pub(crate) struct OneOrMany<T>(pub(crate) Vec<Written<T>>);
+
+impl<T: Value> Value for OneOrMany<T> {
+    fn expected() -> String {
+        format!("{}, or a list", T::expected())
+    }
+
+    fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Self> {
+        if node.get_ref().is_array() {
+            return List::<T, 1, 256>::decode(decoder, node).map(|list| Self(list.0));
+        }
+        if !node.get_ref().is_str() {
+            decoder.refuse(node, Self::expected());
+            return None;
+        }
+        let value = T::decode(decoder, node)?;
+        Some(Self(vec![decoder.written(node, value)]))
+    }
+}
+
+/// Tables by their names, in the order of the file; at least `MIN`.
+#[derive(Debug, Clone)]
+pub(crate) struct Named<T, const MIN: usize>(pub(crate) Vec<(Name, Option<Written<T>>)>);
+
+impl<T: Value, const MIN: usize> Value for Named<T, MIN> {
+    fn expected() -> String {
+        if MIN > 0 { "one or more named tables" } else { "named tables" }.to_owned()
+    }
+
+    fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Self> {
+        let table = decoder.table(node, &Self::expected())?;
+        if table.len() < MIN {
+            decoder.report(decoder.written(node, ()), Self::expected(), "none");
+        }
+        let mut tables: Vec<_> = table.iter().collect();
+        tables.sort_by_key(|(key, _)| key.span().start);
+        let mut named = Vec::new();
+        for (key, value) in tables {
+            let name = key.get_ref();
+            decoder.within(name, |decoder| {
+                if let Err(unread) = Name::read(name) {
+                    let found = format!("{} ({unread})", shown(name));
+                    decoder.report(decoder.written(key, ()), Name::EXPECTED, found);
+                }
+                let decoded = T::decode(decoder, value);
+                let written = decoded.map(|decoded| decoder.written(key, decoded));
+                // A table with a fault keeps its name, so that references to it are right.
+                named.push((Name(name.to_string()), written));
+            });
+        }
+        Some(Self(named))
+    }
+
+    fn fields() -> &'static [Field] {
+        T::fields()
+    }
+}
+
+/// A duration for each of some status codes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ByStatus(pub(crate) BTreeMap<u16, Duration>);
+
+impl Value for ByStatus {
+    fn expected() -> String {
+        "a table such as { 404 = \"10s\" }".to_owned()
+    }
+
+    fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Self> {
+        let DeValue::Table(table) = node.get_ref() else {
+            decoder.refuse(node, Self::expected());
+            return None;
+        };
+        let mut durations = BTreeMap::new();
+        for (key, value) in table {
+            decoder.within(key.get_ref(), |decoder| {
+                let status = match key.get_ref().parse() {
+                    Ok(status @ 200..=599) if key.get_ref().len() == 3 => Some(status),
+                    Ok(_) | Err(_) => {
+                        let found = shown(key.get_ref());
+                        let written = decoder.written(key, ());
+                        decoder.report(written, "a status code from 200 to 599", found);
+                        None
+                    }
+                };
+                let duration = Duration::decode(decoder, value);
+                durations.extend(status.zip(duration));
+            });
+        }
+        Some(Self(durations))
+    }
+}

@@ -1,0 +1,186 @@
+//! Every option as it is written; the doc comment of an option is its manual.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::declare::{options, words};
+use crate::kind::{
+    ByStatus, Bytes, HostOverride, List, Name, Named, OneOrMany, Reference, Secret, Threads, Token,
+    Version, Wait,
+};
+use crate::pattern::{HostPattern, PathPattern};
+use crate::settings::{OriginServer, SetCookie, Strategy, TtlMode};
+
+/// The built-in policies, in the language of the file.
+pub(crate) const PRESETS: &str = include_str!("presets.toml");
+
+options! {
+    /// A whole file.
+    Options {
+        /// The version of this language.
+        version: Version = Required, example "1";
+        /// Where clients connect: `[listeners.NAME]`, at least one.
+        listeners: Named<Listener, 1> = Required,
+            example r#"{ web = { address = "127.0.0.1:8080" } }"#;
+        /// The servers behind the edge: `[origins.NAME]`, at least one.
+        origins: Named<Origin, 1> = Required,
+            example r#"{ api = { servers = ["http://127.0.0.1:8000"] } }"#;
+        /// The listener for operators.
+        admin: Admin = Default("{}"), example r#"{ address = "127.0.0.1:9901" }"#;
+        /// How much is stored.
+        cache: Cache = Default("{}"), example r#"{ memory = "2GiB" }"#;
+        /// The program itself.
+        server: Server = Default("{}"), example r#"{ grace = "1m" }"#;
+        /// How responses are cached: `[policies.NAME]`.
+        ///
+        /// `api`, `reference`, `static` and `session` are there without being written. A policy
+        /// of the same name replaces the built-in one as a whole.
+        policies: Named<Policy, 0> = Default("{}"),
+            example r#"{ news = { ttl = "1m", ttl_mode = "default" } }"#;
+        /// Which request goes where: `[[routes]]`, at least one. The first that matches wins.
+        routes: List<Route, 1, 10_000> = Required,
+            example r#"[{ name = "all", match = { path = "/**" }, origin = "api", policy = "api" }]"#;
+    }
+
+    /// An address where clients connect.
+    Listener {
+        /// The IP address and the port. Port 0 lets the system choose a free one.
+        address: SocketAddr = Required, example r#""127.0.0.1:8080""#;
+        /// The certificate to show. Left out, clients do not speak TLS here.
+        tls: Tls = Optional, example r#"{ cert = "tls.crt", key = "tls.key" }"#;
+    }
+
+    /// The certificate of a listener.
+    Tls {
+        /// A PEM file with the certificate and its chain, seen from the folder of this file.
+        cert: PathBuf = Required, example r#""tls.crt""#;
+        /// A PEM file with the private key, seen from the folder of this file.
+        key: PathBuf = Required, example r#""tls.key""#;
+    }
+
+    /// A group of servers that give the same answers.
+    Origin {
+        /// The servers: scheme, host and, unless it is that of the scheme, port. From 1 to 64.
+        servers: List<OriginServer, 1, 64> = Required, example r#"["http://127.0.0.1:8000"]"#;
+        /// What `Host` says to the servers. Left out, it is what the client said.
+        host: HostOverride = Optional, example r#""api.example""#;
+        /// How long to wait for the servers.
+        timeouts: Timeouts = Default("{}"), example r#"{ first_byte = "5s" }"#;
+        /// How long a connection without a request is kept. `"0s"` closes it at once.
+        idle: Duration = Default(r#""60s""#);
+        /// A PEM file with the authorities to trust for `https`, seen from the folder of this
+        /// file. Left out, those of the system are trusted. A server is always verified.
+        ca: PathBuf = Optional, example r#""ca.pem""#;
+    }
+
+    /// How long to wait for the servers of an origin; none of them may be zero.
+    Timeouts {
+        /// Until a connection stands, TLS included.
+        connect: Wait = Default(r#""1s""#);
+        /// From the end of the request to the first byte of the answer.
+        first_byte: Wait = Default(r#""30s""#), example r#""5s""#;
+        /// Between two pieces of a body.
+        read: Wait = Default(r#""30s""#);
+    }
+
+    /// The listener for operators: its page, metrics, purges and health.
+    Admin {
+        /// The IP address and the port.
+        address: SocketAddr = Default(r#""127.0.0.1:9900""#);
+        /// The bearer token to demand. Left out, it is `FOREBAY_ADMIN_TOKEN` of the environment.
+        /// There must be one unless the address is loopback.
+        token: Secret = Optional, example r#""${FOREBAY_ADMIN_TOKEN}""#;
+    }
+
+    /// How much is stored.
+    Cache {
+        /// The memory for stored responses. When it is full, those of least use are evicted.
+        memory: Bytes = Default(r#""512MiB""#), example r#""2GiB""#;
+        /// The largest body that is stored. A larger one goes through.
+        max_object: Bytes = Default(r#""64MiB""#), example r#""8MiB""#;
+    }
+
+    /// The program itself.
+    Server {
+        /// The threads that serve requests. Left out, there is one for each core.
+        threads: Threads = Optional, example "4";
+        /// How long a stop waits for requests that are running.
+        grace: Duration = Default(r#""30s""#);
+        /// The socket over which a new process takes the listeners of the old one, seen from the
+        /// folder of this file. Left out, a new process cannot take them.
+        upgrade_socket: PathBuf = Optional, example r#""/run/forebay/upgrade.sock""#;
+    }
+
+    /// How the responses of a route are cached.
+    Policy {
+        /// `"cache-first"` answers from the cache while the stored response is fresh. `"bypass"`
+        /// sends every request to the origin and stores nothing.
+        strategy: Strategy = Default(r#""cache-first""#);
+        /// How long a response is fresh, where `ttl_mode` lets the policy say it.
+        ttl: Duration = Optional, example r#""5m""#;
+        /// `"respect"` does only what the origin says about freshness, so `ttl` is not used.
+        /// `"default"` uses `ttl` where the origin says nothing. `"override"` uses `ttl`
+        /// instead of what the origin says.
+        ttl_mode: TtlMode = Default(r#""respect""#), example r#""default""#;
+        /// The same as `ttl` for single status codes, from 200 to 599.
+        ttl_by_status: ByStatus = Default("{}"), example r#"{ 404 = "10s", 301 = "1h" }"#;
+        /// How long a stale response may answer while it is revalidated in the background, if
+        /// the origin does not say (RFC 5861 §3). Left out, it may not.
+        stale_while_revalidate: Duration = Optional, example r#""1m""#;
+        /// How long a stale response may answer if the origin fails, if the origin does not say
+        /// (RFC 5861 §4). Left out, it may not.
+        stale_if_error: Duration = Optional, example r#""1h""#;
+        /// Whether a response about whose lifetime nobody says anything is fresh for 10 % of the
+        /// time since its Last-Modified, at most for one day (RFC 9111 §4.2.2).
+        heuristic: bool = Default("true"), example "false";
+        /// What becomes of a response with `Set-Cookie`: `"skip"` does not store it, `"strip"`
+        /// stores it without the cookie, `"store"` stores it with the cookie for everybody.
+        set_cookie: SetCookie = Default(r#""skip""#), example r#""strip""#;
+        /// Patterns of paths whose responses never change, such as file names with a hash: they
+        /// are fresh for a year, and clients are told so with `immutable`.
+        immutable: List<PathPattern, 0, 256> = Default("[]"), example r#"["**/*.[0-9a-f]{8,}.*"]"#;
+        /// The requests that do not use the cache.
+        bypass_if: BypassIf = Default("{}"), example r#"{ cookies = ["sessionid"] }"#;
+    }
+
+    /// The requests that do not use the cache; one match is enough.
+    BypassIf {
+        /// Names of cookies. Case matters.
+        cookies: List<Token, 0, 64> = Default("[]"), example r#"["sessionid"]"#;
+        /// Names of header fields. Case does not matter.
+        headers: List<Token, 0, 64> = Default("[]"), example r#"["Authorization"]"#;
+    }
+
+    /// Where some requests go, and under which policy.
+    Route {
+        /// Its name in logs and metrics. No other route may have it.
+        name: Name = Required, example r#""images""#;
+        /// The requests of this route.
+        r#match: Match = Required, example r#"{ path = "/images/**" }"#;
+        /// The name of the origin that answers.
+        origin: Reference = Required, example r#""api""#;
+        /// The name of the policy for the answers.
+        policy: Reference = Required, example r#""static""#;
+    }
+
+    /// The requests of a route; both path and host must match.
+    Match {
+        /// A pattern of the normalised path, or a list of them. Case matters.
+        ///
+        /// `**` stands for any number of whole segments, `*` for any characters but `/`, `?`
+        /// for one of them, `[0-9a-f]` for one character of a class (`[!0-9]`: not of it),
+        /// `{8}`, `{8,}` and `{8,16}` behind a class for its repeats, `{a,b}` for one of
+        /// several. `/x/**` matches `/x` too.
+        path: OneOrMany<PathPattern> = Required, example r#"["/images/**", "/api/images/**"]"#;
+        /// A host without port, or a list of them; `*.example.com` stands for every host below
+        /// `example.com`. Case does not matter. Left out, every host matches.
+        host: OneOrMany<HostPattern> = Optional, example r#""*.example.com""#;
+    }
+}
+
+words! {
+    Strategy { "cache-first" => CacheFirst, "bypass" => Bypass }
+    TtlMode { "respect" => Respect, "default" => Default, "override" => Override }
+    SetCookie { "skip" => Skip, "strip" => Strip, "store" => Store }
+}

@@ -1,0 +1,489 @@
+//! Matches paths and hosts against the patterns of a settings file, in time linear in their length.
+
+use std::fmt;
+
+use regex::bytes::{RegexBuilder, RegexSet, RegexSetBuilder};
+
+use crate::text::{Unread, read_authority, read_host};
+
+/// The largest count in a repeat such as `{8,}`.
+const MOST_REPEATS: u32 = 256;
+
+/// The most memory that one compiled pattern may take, in bytes.
+const PATTERN_LIMIT: usize = 1 << 20;
+
+/// The most memory that all patterns compiled together may take, in bytes.
+const SET_LIMIT: usize = 64 << 20;
+
+/// One path pattern that is known to compile.
+#[derive(Debug, Clone)]
+pub(crate) struct PathPattern {
+    written: String,
+    regex: String,
+}
+
+impl PathPattern {
+    /// Reads a pattern.
+    ///
+    /// `**` stands for any number of whole segments, `*` for any characters but `/`, `?` for one
+    /// of them, `[0-9a-f]` and `[!x]` for one character of a class, `{8}`, `{8,}` and `{8,16}`
+    /// behind a class for its repeats, `{a,b}` for one of several. `/x/**` matches `/x` too, so
+    /// that a rule for what is below a path never misses the path itself.
+    pub(crate) fn read(text: &str) -> Result<Self, Unread> {
+        let regex = translate(text)?;
+        RegexBuilder::new(&regex)
+            .unicode(false)
+            .dot_matches_new_line(true)
+            .size_limit(PATTERN_LIMIT)
+            .build()
+            .map_err(|error| Unread::because(format!("it cannot be compiled: {error}")))?;
+        Ok(Self { written: text.to_owned(), regex })
+    }
+
+    /// The pattern as it was written.
+    pub(crate) fn written(&self) -> &str {
+        &self.written
+    }
+}
+
+/// Path patterns that are matched together; matching is case-sensitive.
+#[derive(Clone, Default)]
+pub struct PathPatterns {
+    written: Vec<String>,
+    set: RegexSet,
+}
+
+impl PathPatterns {
+    /// Compiles patterns as they are written in a settings file.
+    ///
+    /// # Errors
+    ///
+    /// [`Unread`] if one of them is not a pattern, or all together are too large.
+    pub fn new<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Self, Unread> {
+        let read: Result<Vec<_>, _> = patterns.into_iter().map(PathPattern::read).collect();
+        Self::compile(&read?)
+    }
+
+    pub(crate) fn compile(patterns: &[PathPattern]) -> Result<Self, Unread> {
+        let set = RegexSetBuilder::new(patterns.iter().map(|pattern| &pattern.regex))
+            .unicode(false)
+            .dot_matches_new_line(true)
+            .size_limit(SET_LIMIT)
+            .build()
+            .map_err(|error| Unread::because(format!("they cannot be compiled: {error}")))?;
+        let written = patterns.iter().map(|pattern| pattern.written.clone()).collect();
+        Ok(Self { written, set })
+    }
+
+    /// Whether one of the patterns matches the whole of `path`, which must be normalised.
+    #[must_use]
+    pub fn matches(&self, path: &str) -> bool {
+        self.set.is_match(path.as_bytes())
+    }
+
+    /// The places of the patterns that match the whole of `path`, in their order.
+    pub(crate) fn all_matches(&self, path: &str) -> impl Iterator<Item = usize> {
+        self.set.matches(path.as_bytes()).into_iter()
+    }
+
+    /// The patterns as they were written.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.written.iter().map(String::as_str)
+    }
+
+    /// Whether there is no pattern, so that nothing matches.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.written.is_empty()
+    }
+}
+
+impl fmt::Debug for PathPatterns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.written).finish()
+    }
+}
+
+/// A pattern for the host of a request; matching ignores case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostPattern {
+    /// This host, in lower case; an IPv6 address has no brackets.
+    Exact(String),
+    /// Every host that ends so, in lower case and with the leading dot; any depth.
+    Under(String),
+}
+
+impl HostPattern {
+    /// Reads a pattern: a host without port, or `*.` and a host for all that are below it.
+    pub(crate) fn read(text: &str) -> Result<Self, Unread> {
+        if let Some(parent) = text.strip_prefix("*.") {
+            return Ok(Self::Under(format!(".{}", read_host(parent)?)));
+        }
+        if text.contains('*') {
+            return Err(Unread::because("\"*\" may only stand in front, as in \"*.example.com\""));
+        }
+        match read_authority(text)? {
+            (host, None) => Ok(Self::Exact(host)),
+            (_, Some(_)) => Err(Unread::because("it has a port")),
+        }
+    }
+
+    /// Whether `host`, as [`bare_host`] gives it, is meant.
+    pub(crate) fn matches(&self, host: &str) -> bool {
+        match self {
+            Self::Exact(name) => host.eq_ignore_ascii_case(name),
+            Self::Under(suffix) => host
+                .len()
+                .checked_sub(suffix.len())
+                .and_then(|start| host.as_bytes().get(start..).filter(|_| start > 0))
+                .is_some_and(|end| end.eq_ignore_ascii_case(suffix.as_bytes())),
+        }
+    }
+}
+
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(address) if address.contains(':') => write!(f, "[{address}]"),
+            Self::Exact(host) => f.write_str(host),
+            Self::Under(suffix) => write!(f, "*{suffix}"),
+        }
+    }
+}
+
+/// The host of a `Host` field: without port, brackets and the dot of the root.
+pub(crate) fn bare_host(host: &str) -> &str {
+    if let Some(rest) = host.strip_prefix('[') {
+        return rest.split_once(']').map_or(host, |(inner, _)| inner);
+    }
+    let name = match host.split_once(':') {
+        Some((_, rest)) if rest.contains(':') => host, // An IPv6 address without brackets.
+        Some((name, _)) => name,
+        None => host,
+    };
+    name.strip_suffix('.').unwrap_or(name)
+}
+
+/// Writes the regular expression that matches what the whole of `pattern` does.
+fn translate(pattern: &str) -> Result<String, Unread> {
+    if !(pattern.starts_with('/') || pattern == "**" || pattern.starts_with("**/")) {
+        return Err(Unread::because("it does not begin with \"/\" or \"**/\""));
+    }
+    let mut regex = String::from("^");
+    let mut rest = pattern;
+    let mut at_segment = true;
+    while !rest.is_empty() {
+        let (piece, after) = if rest == "/**" {
+            ("(?:/.*)?".to_owned(), "")
+        } else if let Some(after) = rest.strip_prefix("/**/") {
+            ("/(?:.*/)?".to_owned(), after)
+        } else if at_segment && rest == "**" {
+            (".*".to_owned(), "")
+        } else if let Some(after) = rest.strip_prefix("**/").filter(|_| at_segment) {
+            ("(?:.*/)?".to_owned(), after)
+        } else {
+            atom(rest)?
+        };
+        at_segment = piece.ends_with('/') || piece.ends_with("/)?");
+        regex.push_str(&piece);
+        rest = after;
+    }
+    regex.push('$');
+    Ok(regex)
+}
+
+/// Translates the first atom of `rest`; gives it and what follows it.
+fn atom(rest: &str) -> Result<(String, &str), Unread> {
+    let mut chars = rest.chars();
+    let Some(first) = chars.next() else {
+        return Err(Unread::because("it ends too early"));
+    };
+    let after = chars.as_str();
+    match first {
+        '*' if after.starts_with('*') => {
+            Err(Unread::because("\"**\" must be a whole segment, as in \"/x/**\""))
+        }
+        '*' => Ok(("[^/]*".to_owned(), after)),
+        '?' => Ok(("[^/]".to_owned(), after)),
+        '[' => class(after),
+        '{' => alternatives(after),
+        ']' | '}' => Err(Unread::because(format!("\"{first}\" closes nothing"))),
+        '\\' => Err(Unread::because("it has a backslash; \"[*]\" means a star itself")),
+        '%' => triplet(after),
+        c if c.is_ascii_graphic() => Ok((regex::escape(c.encode_utf8(&mut [0; 4])), after)),
+        c if c.is_control() => Err(Unread::because(format!("it has {c:?}"))),
+        // A normalised path has these only percent-encoded.
+        c => Ok((c.encode_utf8(&mut [0; 4]).bytes().map(|b| format!("%{b:02X}")).collect(), after)),
+    }
+}
+
+/// Translates `%41` or `%c3` to the normal form that it has in a path (RFC 3986 §6.2.2).
+fn triplet(after: &str) -> Result<(String, &str), Unread> {
+    let (hex, rest) = after.split_at_checked(2).unwrap_or(("", after));
+    let digits = hex.len() == 2 && hex.chars().all(|c| c.is_ascii_hexdigit());
+    match u8::from_str_radix(hex, 16) {
+        Ok(byte) if digits && (byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)) => {
+            Ok((regex::escape(char::from(byte).encode_utf8(&mut [0; 4])), rest))
+        }
+        Ok(byte) if digits => Ok((format!("%{byte:02X}"), rest)),
+        Ok(_) | Err(_) => Err(Unread::because("\"%\" is not followed by two hexadecimal digits")),
+    }
+}
+
+/// Translates a class behind its `[`, and the repeat that may follow it.
+fn class(mut rest: &str) -> Result<(String, &str), Unread> {
+    let mut negated = false;
+    if let Some(after) = rest.strip_prefix(['!', '^']) {
+        (negated, rest) = (true, after);
+    }
+    let mut members = String::new();
+    loop {
+        let (first, after) = member(rest)?;
+        let Some(first) = first else {
+            rest = after;
+            break;
+        };
+        let last = match after.strip_prefix('-') {
+            Some(end) if !end.starts_with(']') => {
+                let (last, after) = member(end)?;
+                rest = after;
+                last.unwrap_or(first)
+            }
+            Some(_) | None => {
+                rest = after;
+                first
+            }
+        };
+        if first > last {
+            return Err(Unread::because(format!("its range \"{first}-{last}\" runs backwards")));
+        }
+        members.push_str(&format!("\\x{:02X}-\\x{:02X}", u32::from(first), u32::from(last)));
+    }
+    if members.is_empty() {
+        return Err(Unread::because("it has an empty class"));
+    }
+    let class = if negated { format!("[^/{members}]") } else { format!("[{members}&&[^/]]") };
+    let (count, rest) = repeat(rest)?;
+    Ok((format!("{class}{count}"), rest))
+}
+
+/// The next member of a class, or nothing at its `]`.
+fn member(rest: &str) -> Result<(Option<char>, &str), Unread> {
+    let mut chars = rest.chars();
+    match chars.next() {
+        None => Err(Unread::because("its \"[\" is not closed")),
+        Some(']') => Ok((None, chars.as_str())),
+        Some(c) if c.is_ascii_graphic() && !matches!(c, '/' | '\\') => {
+            Ok((Some(c), chars.as_str()))
+        }
+        Some(c) => Err(Unread::because(format!("its class has {c:?}"))),
+    }
+}
+
+/// Translates `{8}`, `{8,}` or `{8,16}` if `rest` begins with one.
+fn repeat(rest: &str) -> Result<(String, &str), Unread> {
+    let Some(inner) = rest.strip_prefix('{').filter(|inner| inner.starts_with(digit)) else {
+        return Ok((String::new(), rest));
+    };
+    let (counts, after) =
+        inner.split_once('}').ok_or_else(|| Unread::because("its \"{\" is not closed"))?;
+    let (least, most) = match counts.split_once(',') {
+        Some((least, "")) => (count(least)?, None),
+        Some((least, most)) => (count(least)?, Some(count(most)?)),
+        None => (count(counts)?, Some(count(counts)?)),
+    };
+    if most.is_some_and(|most| most < least) {
+        return Err(Unread::because(format!("its repeat \"{{{counts}}}\" runs backwards")));
+    }
+    let most = most.map_or_else(String::new, |most| most.to_string());
+    Ok((format!("{{{least},{most}}}"), after))
+}
+
+fn digit(c: char) -> bool {
+    c.is_ascii_digit()
+}
+
+fn count(text: &str) -> Result<u32, Unread> {
+    match text.parse() {
+        Ok(count) if text.chars().all(digit) && count <= MOST_REPEATS => Ok(count),
+        Ok(_) | Err(_) => Err(Unread::because(format!(
+            "its repeat {text:?} is not a number up to {MOST_REPEATS}"
+        ))),
+    }
+}
+
+/// Translates `{a,b}` behind its `{`.
+fn alternatives(mut rest: &str) -> Result<(String, &str), Unread> {
+    let mut regex = String::from("(?:");
+    let mut empty = true;
+    loop {
+        if let Some(after) = rest.strip_prefix('}') {
+            if empty {
+                return Err(Unread::because("it has empty braces"));
+            }
+            regex.push(')');
+            return Ok((regex, after));
+        }
+        if rest.starts_with('{') {
+            return Err(Unread::because("it has braces within braces"));
+        }
+        if rest.is_empty() {
+            return Err(Unread::because("its \"{\" is not closed"));
+        }
+        empty = false;
+        if let Some(after) = rest.strip_prefix(',') {
+            regex.push('|');
+            rest = after;
+            continue;
+        }
+        let (piece, after) = atom(rest)?;
+        regex.push_str(&piece);
+        rest = after;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(pattern: &str, matching: &[&str], other: &[&str]) {
+        let patterns = PathPatterns::new([pattern]).unwrap();
+        for path in matching {
+            assert!(patterns.matches(path), "{pattern} matches {path}");
+        }
+        for path in other {
+            assert!(!patterns.matches(path), "{pattern} does not match {path}");
+        }
+    }
+
+    #[track_caller]
+    fn check_host(pattern: &str, matching: &[&str], other: &[&str]) {
+        let read = HostPattern::read(pattern).unwrap();
+        assert_eq!(read.to_string(), pattern.to_ascii_lowercase());
+        for host in matching {
+            assert!(read.matches(bare_host(host)), "{pattern} matches {host}");
+        }
+        for host in other {
+            assert!(!read.matches(bare_host(host)), "{pattern} does not match {host}");
+        }
+    }
+
+    #[test]
+    fn a_text_matches_itself_alone() {
+        check("/", &["/"], &["", "/a", "//"]);
+        check("/a.b", &["/a.b"], &["/axb", "/a.bc", "/A.b", "/a.b/", "x/a.b", "/a.b\n"]);
+        check("/a+(b)|c$^", &["/a+(b)|c$^"], &["/aa(b)", "/c"]);
+    }
+
+    #[test]
+    fn two_stars_stand_for_whole_segments() {
+        check("/**", &["/", "/a", "/a/b/c", "/a/"], &["*"]);
+        check("**", &["/", "/a", "/a/b/c"], &[]);
+        check("/api/**", &["/api", "/api/", "/api/a", "/api/a/b"], &["/apis", "/a/api", "/AP"]);
+        check("/a/**/b", &["/a/b", "/a/x/b", "/a/x/y/b"], &["/a/xb", "/a/x/y", "/ab"]);
+        check("/a/**/", &["/a/", "/a/b/"], &["/a", "/a/b"]);
+        check("**/x.js", &["/x.js", "/a/x.js", "/a/b/x.js"], &["/ax.js", "/x.js/a"]);
+        check("/**/**/x", &["/x", "/a/x", "/a/b/x"], &["/ax"]);
+    }
+
+    #[test]
+    fn one_star_and_a_question_mark_stay_within_a_segment() {
+        check("/*", &["/", "/a", "/a.b"], &["/a/", "/a/b"]);
+        check("/*.js", &["/.js", "/a.js", "/a.b.js"], &["/a/b.js", "/a.jsx"]);
+        check("/a?c", &["/abc", "/a.c"], &["/ac", "/a/c", "/abbc"]);
+    }
+
+    #[test]
+    fn a_class_stands_for_one_character_and_never_for_a_slash() {
+        check("/[0-9a-f]", &["/0", "/f"], &["/g", "/F", "/", "/00"]);
+        check("/a[!0-9]b", &["/axb"], &["/a0b", "/a/b", "/ab"]);
+        check("/a[^x]b", &["/ayb"], &["/axb", "/a/b"]);
+        check("/a[\"-~]b", &["/a~b", "/a.b"], &["/a/b", "/a!b"]);
+        check("/a[*?{-]b", &["/a*b", "/a?b", "/a{b", "/a-b"], &["/axb"]);
+        check("/[&&x-]", &["/&", "/-", "/x"], &["/a", "/."]);
+    }
+
+    #[test]
+    fn a_class_repeats() {
+        let hashed = "**/*.[0-9a-f]{8,}.*";
+        check(
+            hashed,
+            &["/app.0123abcd.js", "/a/b/app.0123abcdef.css", "/.01234567."],
+            &[
+                "/app.0123abc.js",
+                "/app.0123ABCD.js",
+                "/app.js",
+                "/app.0123abcd/x.js",
+                "/app.0123abcd",
+            ],
+        );
+        check("/[0-9]{2}", &["/12"], &["/1", "/123"]);
+        check("/[0-9]{2,3}x", &["/12x", "/123x"], &["/1x", "/1234x"]);
+        check("/[0-9]{0,}x", &["/x", "/1x"], &[]);
+    }
+
+    #[test]
+    fn braces_stand_for_one_of_several() {
+        check("/*.{js,css}", &["/a.js", "/a.css"], &["/a.jscss", "/a.", "/a.html"]);
+        check("/{a,b/c}/**", &["/a", "/a/x", "/b/c", "/b/c/x"], &["/b", "/c"]);
+        check("/a{,.min}.js", &["/a.js", "/a.min.js"], &["/a.max.js"]);
+        check("/{*.js,[0-9]{2}}", &["/x.js", "/12"], &["/1", "/x"]);
+    }
+
+    #[test]
+    fn what_a_normalised_path_encodes_is_encoded() {
+        check("/café au lait", &["/caf%C3%A9%20au%20lait"], &["/cafe"]);
+        check("/a%2fb%7e", &["/a%2Fb~"], &["/a/b~"]);
+    }
+
+    #[test]
+    fn no_pattern_matches_nothing() {
+        let none = PathPatterns::default();
+        assert!(none.is_empty() && !none.matches("/"));
+    }
+
+    #[test]
+    fn a_host_matches_without_case_and_port() {
+        let same = ["a.example", "A.EXAMPLE", "a.example:8080", "a.example."];
+        check_host("a.Example", &same, &["b.a.example", "xa.example", "a.example.b", ""]);
+        check_host("[::1]", &["[::1]:8080", "[::1]"], &["[::2]", "1"]);
+    }
+
+    #[test]
+    fn a_star_stands_for_every_host_below() {
+        let below = ["a.example.com", "a.b.Example.com:1"];
+        check_host("*.example.com", &below, &["example.com", ".example.com", "aexample.com"]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_class_has_its_members_alone(members in "[a-z&~|.,*?{}()]{1,8}", negated: bool, path: char) {
+            let sign = if negated { "!" } else { "" };
+            let patterns = PathPatterns::new([format!("/[{sign}{members}]").as_str()]).unwrap();
+            let path = if path.is_ascii() { path } else { '/' };
+            for c in members.chars().chain([path]) {
+                let expected = members.contains(c) != negated && c != '/';
+                prop_assert_eq!(patterns.matches(&format!("/{c}")), expected, "{}", c);
+            }
+        }
+
+        #[test]
+        fn any_text_is_a_pattern_or_refused_with_a_reason(text in r"/?[\PC/*?{}\[\],0-9!^-]{0,20}") {
+            if let Err(unread) = PathPattern::read(&text) {
+                // What a pattern translates to always compiles.
+                prop_assert!(!unread.to_string().contains("compiled"), "{unread}");
+            }
+        }
+
+        #[test]
+        fn a_plain_path_matches_itself(path in "(/[a-zA-Z0-9._~!$&'()+;=:@-]{0,8}){1,4}", tail: String) {
+            let patterns = PathPatterns::new([path.as_str()]).unwrap();
+            prop_assert!(patterns.matches(&path));
+            prop_assert_eq!(patterns.matches(&format!("{path}{tail}")), tail.is_empty());
+            prop_assert!(PathPatterns::new(["/**"]).unwrap().matches(&path));
+        }
+    }
+}

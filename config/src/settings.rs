@@ -1,0 +1,269 @@
+//! Every option as it is used: durations, sizes in bytes, compiled matchers.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::pattern::{HostPattern, PathPatterns, bare_host};
+
+/// The settings of one running edge.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where clients connect, in the order of the file; at least one.
+    pub listeners: Vec<Listener>,
+    /// The servers behind the edge, in the order of the file; at least one.
+    pub origins: Vec<Arc<Origin>>,
+    /// How much is stored.
+    pub cache: Cache,
+    /// The listener for operators.
+    pub admin: Admin,
+    /// The program itself.
+    pub server: Server,
+    /// Which request goes where, under which policy.
+    pub routes: Routes,
+}
+
+/// An address where clients connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// Its name in the file.
+    pub name: String,
+    /// IP address and port; port 0 lets the system choose one.
+    pub address: SocketAddr,
+    /// The certificate, if clients speak TLS.
+    pub tls: Option<Tls>,
+}
+
+/// The certificate of a listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// A PEM file with the certificate and its chain.
+    pub cert: PathBuf,
+    /// A PEM file with the private key.
+    pub key: PathBuf,
+}
+
+/// A group of servers that give the same answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Its name in the file.
+    pub name: String,
+    /// The servers; at least one.
+    pub servers: Vec<OriginServer>,
+    /// What `Host` is to say instead of what the client said.
+    pub host: Option<String>,
+    /// How long the edge waits.
+    pub timeouts: Timeouts,
+    /// How long a connection without a request is kept.
+    pub idle: Duration,
+    /// A PEM file with the authorities to trust instead of those of the system.
+    pub ca: Option<PathBuf>,
+}
+
+/// One server of an origin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OriginServer {
+    /// Whether it speaks TLS.
+    pub tls: bool,
+    /// Its name or IP address, in lower case; an IPv6 address has no brackets.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+}
+
+impl OriginServer {
+    /// Host and port as a `Host` field says them: the port of the scheme is left out.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        let Self { tls, host, port } = self;
+        let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        if *port == if *tls { 443 } else { 80 } { host } else { format!("{host}:{port}") }
+    }
+}
+
+impl fmt::Display for OriginServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "https" } else { "http" };
+        write!(f, "{scheme}://{}", self.authority())
+    }
+}
+
+/// How long the edge waits for an origin; none of them is zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until a connection stands, TLS included.
+    pub connect: Duration,
+    /// From the end of the request to the first byte of the answer.
+    pub first_byte: Duration,
+    /// Between two pieces of a body.
+    pub read: Duration,
+}
+
+/// The listener for operators.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Admin {
+    /// IP address and port.
+    pub address: SocketAddr,
+    /// The bearer token to demand; always there if the address is not loopback.
+    pub token: Option<String>,
+}
+
+/// Leaves the token out, so that no log has it.
+impl fmt::Debug for Admin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let token = self.token.as_ref().map(|_| "<hidden>");
+        f.debug_struct("Admin").field("address", &self.address).field("token", &token).finish()
+    }
+}
+
+/// How much is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cache {
+    /// The memory for stored responses, in bytes.
+    pub memory: u64,
+    /// The largest body that is stored, in bytes.
+    pub max_object: u64,
+}
+
+/// The program itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Threads that serve requests; left out, the program decides.
+    pub threads: Option<usize>,
+    /// How long a stop waits for requests that are running.
+    pub grace: Duration,
+    /// The socket over which a new process takes the listeners of the old one.
+    pub upgrade_socket: Option<PathBuf>,
+}
+
+/// Whether the cache is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strategy {
+    /// A fresh stored response answers; otherwise the origin does.
+    CacheFirst,
+    /// Every request goes to the origin and nothing is stored.
+    Bypass,
+}
+
+/// Who decides how long a response is fresh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TtlMode {
+    /// Only the origin.
+    Respect,
+    /// The policy where the origin says nothing about it.
+    Default,
+    /// Only the policy.
+    Override,
+}
+
+/// What becomes of a response that sets a cookie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetCookie {
+    /// It is not stored.
+    Skip,
+    /// It is stored without the cookie.
+    Strip,
+    /// It is stored with the cookie, and everybody gets it.
+    Store,
+}
+
+/// How the responses of a route are cached.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Its name in the file, or of a preset.
+    pub name: String,
+    /// Whether the cache is used.
+    pub strategy: Strategy,
+    /// How long a response is fresh, as far as `ttl_mode` lets the policy say it.
+    pub ttl: Option<Duration>,
+    /// Who decides how long a response is fresh.
+    pub ttl_mode: TtlMode,
+    /// The same as `ttl` for single status codes, which it overrules.
+    pub ttl_by_status: BTreeMap<u16, Duration>,
+    /// How long a stale response may answer while it is revalidated, if the origin does not say.
+    pub stale_while_revalidate: Option<Duration>,
+    /// How long a stale response may answer if the origin fails, if the origin does not say.
+    pub stale_if_error: Option<Duration>,
+    /// Whether a response without a lifetime is fresh for 10 % of the time since Last-Modified.
+    pub heuristic: bool,
+    /// What becomes of a response that sets a cookie.
+    pub set_cookie: SetCookie,
+    /// The paths whose responses never change.
+    pub immutable: PathPatterns,
+    /// The requests that do not use the cache.
+    pub bypass_if: BypassIf,
+}
+
+/// The requests that do not use the cache; one match is enough.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BypassIf {
+    /// Names of cookies that the request has; case matters.
+    pub cookies: Vec<String>,
+    /// Names of fields that the request has, in lower case.
+    pub headers: Vec<String>,
+}
+
+/// Where some requests go, and under which policy.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Its name; no other route has it.
+    pub name: Arc<str>,
+    /// Its place among the routes, from zero.
+    pub index: usize,
+    /// The line of the settings file where it begins.
+    pub line: usize,
+    /// The path patterns, as written; one match is enough.
+    pub paths: Vec<String>,
+    /// The host patterns; one match is enough, and none at all means every host.
+    pub hosts: Vec<HostPattern>,
+    /// Who answers.
+    pub origin: Arc<Origin>,
+    /// How the answers are cached.
+    pub policy: Arc<Policy>,
+}
+
+/// The routes; the first that matches a request is its route.
+#[derive(Debug, Clone)]
+pub struct Routes {
+    routes: Vec<Arc<Route>>,
+    /// The path patterns of all routes, compiled together.
+    paths: PathPatterns,
+    /// For each of `paths`, the place of its route.
+    route_of: Vec<usize>,
+}
+
+impl Routes {
+    /// Joins `routes` with their `paths`, of which `route_of` says whose they are, in order.
+    pub(crate) fn new(routes: Vec<Arc<Route>>, paths: PathPatterns, route_of: Vec<usize>) -> Self {
+        Self { routes, paths, route_of }
+    }
+
+    /// The first route for `host`, in which a port is ignored, and the normalised `path`.
+    #[must_use]
+    pub fn find(&self, host: &str, path: &str) -> Option<&Arc<Route>> {
+        let host = bare_host(host);
+        self.paths
+            .all_matches(path)
+            .filter_map(|pattern| self.routes.get(*self.route_of.get(pattern)?))
+            .find(|route| {
+                route.hosts.is_empty() || route.hosts.iter().any(|pattern| pattern.matches(host))
+            })
+    }
+
+    /// The routes, in their order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Arc<Route>> {
+        self.routes.iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Routes {
+    type Item = &'a Arc<Route>;
+    type IntoIter = std::slice::Iter<'a, Arc<Route>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}

@@ -1,0 +1,238 @@
+//! Shows what right files turn into.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use forebay_config::{
+    Field, HostPattern, Need, Policy, SetCookie, Settings, Strategy, TtlMode, declared, parse,
+};
+use proptest::prelude::*;
+
+const MINIMAL: &str = include_str!("../examples/minimal.toml");
+const SITE: &str = include_str!("../examples/site.toml");
+const TLS: &str = include_str!("../examples/tls.toml");
+
+fn read(text: &str) -> Settings {
+    let env = |name: &str| (name == "FOREBAY_ADMIN_TOKEN").then(|| "secret".to_owned());
+    parse("forebay.toml", text, Path::new("/etc/forebay"), &env)
+        .unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+/// The policy `name` of a file that has `policies`.
+fn policy(policies: &str, name: &str) -> Policy {
+    let route = format!("policy = \"{name}\"");
+    let settings = read(&format!("{}\n{policies}", MINIMAL.replace("policy = \"api\"", &route)));
+    let policy = settings.routes.iter().next().map(|route| Policy::clone(&route.policy));
+    policy.expect("there is a route")
+}
+
+fn route(settings: &Settings, host: &str, path: &str) -> Option<String> {
+    settings.routes.find(host, path).map(|route| route.name.to_string())
+}
+
+const fn minutes(count: u64) -> Option<Duration> {
+    Some(Duration::from_secs(60 * count))
+}
+
+#[test]
+fn the_minimal_example_has_every_default() {
+    let settings = read(MINIMAL);
+    assert_eq!(settings.listeners[0].name, "web");
+    assert_eq!(settings.listeners[0].address.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.listeners[0].tls, None);
+    let origin = &settings.origins[0];
+    assert_eq!(origin.servers[0].to_string(), "http://127.0.0.1:8000");
+    assert_eq!((&origin.host, &origin.ca), (&None, &None));
+    assert_eq!(origin.timeouts.connect, Duration::from_secs(1));
+    assert_eq!(origin.timeouts.first_byte, Duration::from_secs(30));
+    assert_eq!(origin.timeouts.read, Duration::from_secs(30));
+    assert_eq!(origin.idle, Duration::from_secs(60));
+    assert_eq!(settings.admin.address.to_string(), "127.0.0.1:9900");
+    assert_eq!(settings.cache.memory, 512 << 20);
+    assert_eq!(settings.cache.max_object, 64 << 20);
+    assert_eq!(settings.server.threads, None);
+    assert_eq!(settings.server.grace, Duration::from_secs(30));
+    assert_eq!(settings.server.upgrade_socket, None);
+}
+
+#[test]
+fn the_site_example_sends_each_path_its_way() {
+    let settings = read(SITE);
+    let check = |path: &str, expected: &str| {
+        assert_eq!(route(&settings, "any.example", path).as_deref(), Some(expected), "{path}");
+    };
+    check("/api/session", "sessions");
+    check("/api/session/7", "sessions");
+    check("/api/categories/7", "reference");
+    check("/api/products", "api");
+    check("/index.html", "static");
+    check("/", "static");
+    assert_eq!(route(&settings, "any.example", "*"), None);
+    let routes: Vec<_> = settings.routes.iter().map(|route| (route.index, route.line)).collect();
+    let first = SITE.lines().position(|line| line == "[[routes]]").expect("there are routes") + 1;
+    assert_eq!(routes, [(0, first), (1, first + 6), (2, first + 12), (3, first + 18)]);
+}
+
+#[test]
+fn the_site_example_sets_every_option_of_a_policy() {
+    let settings = read(SITE);
+    let route = settings.routes.find("", "/api/x").expect("there is a route");
+    let policy = &route.policy;
+    assert_eq!((policy.name.as_str(), policy.strategy), ("api", Strategy::CacheFirst));
+    assert_eq!((policy.ttl, policy.ttl_mode), (minutes(5), TtlMode::Default));
+    let by_status: Vec<_> = policy.ttl_by_status.iter().map(|(s, d)| (*s, d.as_secs())).collect();
+    assert_eq!(by_status, [(301, 3600), (404, 10)]);
+    assert_eq!(policy.stale_while_revalidate, minutes(1));
+    assert_eq!(policy.stale_if_error, minutes(60));
+    assert_eq!((policy.heuristic, policy.set_cookie), (false, SetCookie::Skip));
+    assert_eq!(policy.bypass_if.cookies, ["sessionid"]);
+    assert_eq!(policy.bypass_if.headers, ["authorization"]);
+    assert_eq!(route.origin.host.as_deref(), Some("api.example"));
+    assert_eq!(settings.server.upgrade_socket, Some(PathBuf::from("/etc/forebay/upgrade.sock")));
+}
+
+#[test]
+fn the_tls_example_sees_files_from_its_folder() {
+    let settings = read(TLS);
+    let tls = settings.listeners[1].tls.as_ref().expect("it has a certificate");
+    assert_eq!(tls.cert, PathBuf::from("/etc/forebay/tls.crt"));
+    assert_eq!(tls.key, PathBuf::from("/etc/forebay/tls.key"));
+    assert_eq!(settings.origins[0].ca, Some(PathBuf::from("/etc/forebay/internal-ca.pem")));
+    assert_eq!(settings.admin.token.as_deref(), Some("secret"));
+}
+
+#[test]
+fn the_tls_example_tells_hosts_apart() {
+    let settings = read(TLS);
+    assert_eq!(route(&settings, "shop.example:8443", "/").as_deref(), Some("shop"));
+    assert_eq!(route(&settings, "FILES.example", "/").as_deref(), Some("files"));
+    assert_eq!(route(&settings, "a.files.example", "/").as_deref(), Some("files"));
+    assert_eq!(route(&settings, "other.example", "/"), None);
+    let hosts = &settings.routes.iter().next().expect("there are routes").hosts;
+    assert_eq!(hosts[1], HostPattern::Under(".files.example".to_owned()));
+}
+
+#[test]
+fn listeners_and_origins_keep_the_order_of_the_file() {
+    let settings = read(&format!(
+        "{MINIMAL}\n[listeners.a]\naddress = \"127.0.0.1:0\"\n[listeners.b]\naddress = \"127.0.0.1:0\""
+    ));
+    let names: Vec<_> = settings.listeners.iter().map(|listener| &listener.name).collect();
+    assert_eq!(names, ["web", "a", "b"]);
+}
+
+#[test]
+fn a_file_may_have_a_byte_order_mark_and_the_line_ends_of_windows() {
+    read(&format!("\u{feff}{}", MINIMAL.replace('\n', "\r\n")));
+}
+
+#[test]
+fn the_token_is_read_from_the_environment_where_it_is_left_out() {
+    assert_eq!(read(MINIMAL).admin.token.as_deref(), Some("secret"));
+    let settings = read(&format!("{MINIMAL}\n[admin]\ntoken = \"written\""));
+    assert_eq!(settings.admin.token.as_deref(), Some("written"));
+}
+
+#[test]
+fn an_empty_token_in_the_environment_does_not_open_the_admin_listener() {
+    let text = format!("{MINIMAL}\n[admin]\naddress = \"[::]:9900\"");
+    let faults = parse("f", &text, Path::new(""), &|_| Some(String::new())).expect_err("no token");
+    assert_eq!(faults.iter().map(|fault| &*fault.path).collect::<Vec<_>>(), ["admin.address"]);
+}
+
+#[test]
+fn no_log_has_the_token() {
+    assert!(!format!("{:?}", read(TLS)).contains("secret"));
+}
+
+#[test]
+fn a_policy_without_options_does_what_the_origin_says() {
+    let policy = policy("[policies.plain]", "plain");
+    assert_eq!((policy.strategy, policy.ttl_mode), (Strategy::CacheFirst, TtlMode::Respect));
+    assert_eq!((policy.ttl, policy.heuristic), (None, true));
+    assert_eq!((policy.stale_while_revalidate, policy.stale_if_error), (None, None));
+    assert_eq!(policy.set_cookie, SetCookie::Skip);
+    assert!(policy.ttl_by_status.is_empty() && policy.immutable.is_empty());
+}
+
+#[test]
+fn presets_are_there_without_being_written() {
+    let check = |name: &str, strategy, ttl, ttl_mode, hashed: bool| {
+        let policy = policy("", name);
+        assert_eq!((policy.strategy, policy.ttl, policy.ttl_mode), (strategy, ttl, ttl_mode));
+        assert_eq!(policy.immutable.matches("/assets/app.0a1b2c3d.js"), hashed, "{name}");
+        assert!(!policy.immutable.matches("/assets/app.js"), "{name}");
+    };
+    check("api", Strategy::CacheFirst, minutes(5), TtlMode::Default, false);
+    check("reference", Strategy::CacheFirst, minutes(60), TtlMode::Default, false);
+    check("static", Strategy::CacheFirst, minutes(60), TtlMode::Default, true);
+    check("session", Strategy::Bypass, None, TtlMode::Respect, false);
+}
+
+#[test]
+fn a_policy_replaces_the_preset_of_its_name_as_a_whole() {
+    let policy = policy("[policies.static]\nstale_if_error = \"1m\"", "static");
+    assert_eq!((policy.ttl, policy.stale_if_error), (None, minutes(1)));
+    assert!(policy.immutable.is_empty());
+}
+
+#[test]
+fn a_url_alone_is_settings() {
+    let settings = Settings::for_origin("http://localhost:8000/", None).expect("it is a URL");
+    assert_eq!(settings.listeners[0].address.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.admin.address.to_string(), "127.0.0.1:9900");
+    let route = settings.routes.find("any.example", "/x").expect("every path has a route");
+    assert_eq!(route.origin.servers[0].to_string(), "http://localhost:8000");
+    assert_eq!((&route.policy.ttl, route.policy.ttl_mode), (&None, TtlMode::Respect));
+}
+
+#[test]
+fn a_url_alone_can_listen_elsewhere() {
+    let listen = "[::1]:0".parse().expect("it is an address");
+    let settings = Settings::for_origin("https://a.example", Some(listen)).expect("it is a URL");
+    assert_eq!(settings.listeners[0].address, listen);
+}
+
+#[test]
+fn a_wrong_url_alone_is_told_without_a_line() {
+    let fault = Settings::for_origin("localhost:8000", None).expect_err("it has no scheme");
+    insta::assert_snapshot!(fault, @r#"--origin: expected a URL without path such as "http://127.0.0.1:8000", found "localhost:8000" (it does not begin with "http://" or "https://")"#);
+    let listen = "127.0.0.1:9900".parse().expect("it is an address");
+    let fault = Settings::for_origin("http://a", Some(listen)).expect_err("it is taken");
+    insta::assert_snapshot!(fault, @r#"--listen: expected an address of its own, found "127.0.0.1:9900", which is admin.address too"#);
+}
+
+#[test]
+fn every_option_has_a_manual_a_default_and_an_example_that_are_right() {
+    fn check(fields: &[Field], path: &str) -> usize {
+        let each = fields.iter().map(|field| {
+            let path = format!("{path}.{}", field.name);
+            assert!(field.manual.iter().any(|line| !line.trim().is_empty()), "{path}");
+            assert!(!field.expected().is_empty(), "{path}");
+            if let Err(faults) = field.accepts(field.example) {
+                panic!("{path}: {faults}");
+            }
+            match field.need {
+                Need::Default(default) => field.accepts(default).expect("the default is right"),
+                Need::Required | Need::Optional => {}
+            }
+            1 + check(field.fields(), &path)
+        });
+        each.sum()
+    }
+    assert_eq!(check(declared(), ""), 45);
+}
+
+proptest! {
+    #[test]
+    fn a_wrong_file_always_has_a_fault(
+        cut in 0..SITE.len(), length in 0..12usize, put in r#"[a-z0-9"'={}\[\],.$\n -]{0,6}"#,
+    ) {
+        let text: String = SITE.chars().take(cut).chain(put.chars())
+            .chain(SITE.chars().skip(cut + length)).collect();
+        if let Err(faults) = parse("f", &text, Path::new(""), &|_| None) {
+            prop_assert!(faults.iter().next().is_some(), "{text}");
+            prop_assert!(faults.iter().all(|fault| fault.place.is_some()));
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The command line: arguments to settings to a running server.
+
+mod demo;
+mod serve;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A caching reverse proxy and CDN edge.
+#[derive(Debug, Parser)]
+#[command(version, about, arg_required_else_help = true, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the edge in front of your origins.
+    Serve(serve::Arguments),
+    /// Runs the edge in front of a sample platform, to try it with nothing else installed.
+    Demo(demo::Arguments),
+}
+
+/// Runs the program.
+#[must_use]
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    env_logger::Builder::from_env(
+        env_logger::Env::default().default_filter_or("warn,forebay=info,pingora_core=error"),
+    )
+    .init();
+    let done = match arguments.command {
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(error.as_ref());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whatever keeps a command from its work: it is told, with its causes, and the program ends.
+type Refusal = Box<dyn std::error::Error>;
+
+fn complain(error: &dyn std::error::Error) {
+    let mut text = format!("forebay: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text.push('\n');
+    say_to(&mut io::stderr(), &text);
+}
+
+/// Prints `text` for the person, or the program, that started this one.
+fn say(text: &str) {
+    say_to(&mut io::stdout(), text);
+}
+
+fn say_to(out: &mut impl io::Write, text: &str) {
+    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        log::debug!("nobody reads what is printed: {error}");
+    }
+}

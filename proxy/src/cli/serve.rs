@@ -1,0 +1,69 @@
+//! `forebay serve`: runs the edge from a settings file, or in front of one origin.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use forebay_config::Settings;
+
+use super::{Refusal, say};
+use crate::server::{self, Plan};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The settings file.
+    #[arg(long, env = "FOREBAY_CONFIG", value_name = "FILE", conflicts_with = "origin")]
+    config: Option<PathBuf>,
+    /// Serves this one origin as its answers say, without a settings file.
+    #[arg(long, value_name = "URL")]
+    origin: Option<String>,
+    /// Where clients connect to, with --origin [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDRESS", requires = "origin")]
+    listen: Option<SocketAddr>,
+    /// Where ops connect to, with --origin [default: 127.0.0.1:9900].
+    #[arg(long, value_name = "ADDRESS", requires = "origin")]
+    admin_listen: Option<SocketAddr>,
+    /// Takes the listening sockets over from the edge that runs with the same settings.
+    #[arg(long)]
+    upgrade: bool,
+}
+
+/// The file that is read if none is named.
+const DEFAULT_FILE: &str = "forebay.toml";
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Refusal> {
+    let settings = match &arguments.origin {
+        Some(url) => for_origin(arguments, url)?,
+        None => read(arguments.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE)))?,
+    };
+    let plan = Plan { settings, demo: None, upgrade: arguments.upgrade };
+    server::run(plan, &|addresses| say(&addresses.to_string()))?;
+    Ok(())
+}
+
+fn for_origin(arguments: &Arguments, url: &str) -> Result<Settings, Refusal> {
+    let mut settings = Settings::for_origin(url, arguments.listen)?;
+    if let Some(address) = arguments.admin_listen {
+        if !address.ip().is_loopback() {
+            return Err("--admin-listen must be a loopback address: others need a token, \
+                        which takes a settings file"
+                .into());
+        }
+        settings.admin.address = address;
+    }
+    Ok(settings)
+}
+
+/// Reads a settings file.
+fn read(file: &Path) -> Result<Settings, Refusal> {
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        format!(
+            "cannot read {}: {error}. Name a settings file with --config, or an origin with \
+             --origin http://localhost:8000",
+            file.display()
+        )
+    })?;
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let variable = |name: &str| std::env::var(name).map_or(None, Some);
+    Ok(forebay_config::parse(&file.display().to_string(), &text, folder, &variable)?)
+}

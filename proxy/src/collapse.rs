@@ -1,0 +1,439 @@
+//! One forward request for many that wait for the same answer (RFC 9211 §2.6), who read its body
+//! while it arrives.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use moka::sync::Cache;
+use tokio::sync::{Notify, watch};
+
+use crate::event::Detail;
+use crate::key::Key;
+use crate::stored::{Fields, Stored, StoredHead};
+
+/// How many pieces of a body that is not kept may wait for its slowest reader.
+const WINDOW: usize = 16;
+/// For how long requests for a key do not wait for each other after an answer under it could not
+/// be shared.
+const ALONE_FOR: Duration = Duration::from_mins(1);
+/// How many such keys are remembered.
+const ALONE_KEYS: u64 = 65_536;
+/// Shards of the table of flights: more than cores that enter at once.
+const SHARDS: usize = 64;
+
+/// What makes two requests wait for one answer: the key, and what else they ask for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FlightKey {
+    /// The key.
+    pub key: Key,
+    /// What the request says in the fields that are known to select.
+    pub selecting: Vec<Option<Bytes>>,
+    /// Its `Range`, where that is passed on.
+    pub range: Option<Bytes>,
+}
+
+/// What became of a forward request, so far.
+#[derive(Clone, Debug)]
+pub enum Opening<F> {
+    /// Its answer has begun; the body is read from the [`Flight`].
+    Answer(Arc<Arriving>),
+    /// What was stored was validated and stands.
+    Stands(Stored, StatusCode),
+    /// It failed before an answer began.
+    Failed(F, Option<StatusCode>),
+}
+
+/// The head of an answer whose body is arriving.
+#[derive(Debug)]
+pub struct Arriving {
+    /// Its head.
+    pub head: StoredHead,
+    /// The length of its body, if it was said.
+    pub length: Option<u64>,
+    /// Whether it is being stored; if not, why, and it is for its leader alone.
+    pub verdict: Result<(), Detail>,
+}
+
+/// How a body ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// As it should.
+    Whole,
+    /// Before it should.
+    Broken,
+}
+
+/// Nobody reads any more, and nothing is being kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Abandoned;
+
+/// One forward request and those who wait for its answer. `F` is how it may fail.
+#[derive(Debug)]
+pub struct Flight<F> {
+    state: Mutex<State<F>>,
+    changed: watch::Sender<()>,
+    drained: Notify,
+    held: Arc<AtomicU64>,
+    limit: u64,
+}
+
+#[derive(Debug)]
+struct State<F> {
+    interim: Vec<(StatusCode, Fields)>,
+    opening: Option<Opening<F>>,
+    /// Each piece with the number of readers that have yet to take it.
+    pieces: VecDeque<(Bytes, usize)>,
+    /// The number of the first piece in `pieces`.
+    first: usize,
+    readers: usize,
+    /// Pieces are kept for readers to come, and to be stored.
+    keep: bool,
+    kept: u64,
+    end: Option<End>,
+}
+
+impl<F: Clone> Flight<F> {
+    fn new(held: Arc<AtomicU64>, limit: u64) -> Self {
+        let state = State {
+            interim: Vec::new(),
+            opening: None,
+            pieces: VecDeque::new(),
+            first: 0,
+            readers: 0,
+            keep: true,
+            kept: 0,
+            end: None,
+        };
+        let changed = watch::Sender::new(());
+        Self { state: Mutex::new(state), changed, drained: Notify::new(), held, limit }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<F>> {
+        // Nothing in here panics half-way, so a poisoned lock still guards a whole state.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Passes an interim response on to whoever waits (RFC 9110 §15.2).
+    pub fn interim(&self, status: StatusCode, fields: Fields) {
+        self.state().interim.push((status, fields));
+        self.changed.send_replace(());
+    }
+
+    /// Says what became of the forward request. `keep` if its body is to be kept whole.
+    pub fn open(&self, opening: Opening<F>, keep: bool) {
+        let mut state = self.state();
+        state.keep = keep;
+        state.opening = Some(opening);
+        drop(state);
+        self.changed.send_replace(());
+    }
+
+    /// Adds a piece of the body; waits for readers if it is not being kept.
+    ///
+    /// # Errors
+    ///
+    /// [`Abandoned`] if there is nobody to read it and no use in keeping it.
+    pub async fn push(&self, piece: Bytes) -> Result<(), Abandoned> {
+        self.add(piece);
+        loop {
+            let drained = self.drained.notified();
+            {
+                let state = self.state();
+                if state.keep || (state.readers > 0 && state.pieces.len() < WINDOW) {
+                    return Ok(());
+                }
+                if state.readers == 0 {
+                    return Err(Abandoned);
+                }
+            }
+            drained.await;
+        }
+    }
+
+    fn add(&self, piece: Bytes) {
+        let mut state = self.state();
+        let length = piece.len() as u64;
+        let readers = state.readers;
+        state.pieces.push_back((piece, readers));
+        if state.keep {
+            state.kept += length;
+            let held = self.held.fetch_add(length, Ordering::Relaxed) + length;
+            if held > self.limit {
+                self.let_go(&mut state);
+            }
+        }
+        drop(state);
+        self.changed.send_replace(());
+    }
+
+    /// Stops keeping the body: those who read it now get it all, nobody else does.
+    pub fn stop_keeping(&self) {
+        self.let_go(&mut self.state());
+    }
+
+    fn let_go(&self, state: &mut State<F>) {
+        if std::mem::take(&mut state.keep) {
+            self.held.fetch_sub(std::mem::take(&mut state.kept), Ordering::Relaxed);
+            state.drop_taken();
+        }
+    }
+
+    /// Whether the whole body so far is still there.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.state().keep
+    }
+
+    /// The whole body; `None` if it was not kept.
+    #[must_use]
+    pub fn kept(&self) -> Option<Vec<Bytes>> {
+        let state = self.state();
+        state.keep.then(|| state.pieces.iter().map(|(piece, _)| piece.clone()).collect())
+    }
+
+    /// Ends the body.
+    pub fn end(&self, end: End) {
+        self.state().end = Some(end);
+        self.changed.send_replace(());
+    }
+
+    /// Begins to wait for this flight's answer. `None` if its body can no longer be had whole.
+    #[must_use]
+    pub fn board(self: &Arc<Self>) -> Option<Passenger<F>> {
+        let mut state = self.state();
+        if !state.keep && state.opening.is_some() {
+            return None;
+        }
+        state.readers += 1;
+        for (_, waiting) in &mut state.pieces {
+            *waiting += 1;
+        }
+        drop(state);
+        let changed = self.changed.subscribe();
+        Some(Passenger { flight: Arc::clone(self), changed, next: 0, interim: 0 })
+    }
+}
+
+impl<F> State<F> {
+    fn drop_taken(&mut self) {
+        while !self.keep && self.pieces.front().is_some_and(|(_, waiting)| *waiting == 0) {
+            self.pieces.pop_front();
+            self.first += 1;
+        }
+    }
+}
+
+impl<F> Drop for Flight<F> {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        self.held.fetch_sub(state.kept, Ordering::Relaxed);
+    }
+}
+
+/// Somebody who waits for a flight's answer.
+#[derive(Debug)]
+pub struct Passenger<F: Clone> {
+    flight: Arc<Flight<F>>,
+    changed: watch::Receiver<()>,
+    next: usize,
+    interim: usize,
+}
+
+/// What a passenger sees next, before the answer.
+#[derive(Clone, Debug)]
+pub enum News<F> {
+    /// An interim response.
+    Interim(StatusCode, Fields),
+    /// What became of the forward request.
+    Opening(Opening<F>),
+}
+
+impl<F: Clone> Passenger<F> {
+    /// Waits for an interim response, or for the answer. `None` if the flight is lost.
+    pub async fn news(&mut self) -> Option<News<F>> {
+        loop {
+            {
+                let state = self.flight.state();
+                if let Some((status, fields)) = state.interim.get(self.interim) {
+                    self.interim += 1;
+                    return Some(News::Interim(*status, fields.clone()));
+                }
+                if let Some(opening) = &state.opening {
+                    return Some(News::Opening(opening.clone()));
+                }
+                if state.end.is_some() {
+                    return None;
+                }
+            }
+            self.changed.changed().await.is_ok().then_some(())?;
+        }
+    }
+
+    /// Waits for the next piece of the body; how it ended, after the last.
+    ///
+    /// # Errors
+    ///
+    /// How it ended.
+    pub async fn piece(&mut self) -> Result<Bytes, End> {
+        loop {
+            if let Some(next) = self.take() {
+                return next;
+            }
+            if self.changed.changed().await.is_err() {
+                return Err(End::Broken);
+            }
+        }
+    }
+
+    fn take(&mut self) -> Option<Result<Bytes, End>> {
+        let mut state = self.flight.state();
+        let index = self.next - state.first.min(self.next);
+        let Some((piece, waiting)) = state.pieces.get_mut(index) else {
+            return state.end.map(Err);
+        };
+        let piece = piece.clone();
+        *waiting -= 1;
+        self.next += 1;
+        state.drop_taken();
+        drop(state);
+        self.flight.drained.notify_one();
+        Some(Ok(piece))
+    }
+}
+
+impl<F: Clone> Drop for Passenger<F> {
+    fn drop(&mut self) {
+        let mut state = self.flight.state();
+        state.readers -= 1;
+        let taken = self.next - state.first.min(self.next);
+        for (_, waiting) in state.pieces.iter_mut().skip(taken) {
+            *waiting -= 1;
+        }
+        state.drop_taken();
+        drop(state);
+        self.flight.drained.notify_one();
+    }
+}
+
+/// All flights that are under way.
+#[derive(Debug)]
+pub struct Flights<F> {
+    shards: Box<[Mutex<Shard<F>>]>,
+    alone: Cache<Key, ()>,
+    held: Arc<AtomicU64>,
+    limit: u64,
+}
+
+type Shard<F> = HashMap<FlightKey, Arc<Flight<F>>>;
+
+/// How a request joins the flights.
+#[derive(Debug)]
+pub enum Entry<F: Clone + 'static> {
+    /// It leads: it must send the forward request.
+    Lead(Lead<F>, Passenger<F>),
+    /// It waits for another request's answer.
+    Wait(Passenger<F>),
+}
+
+/// The duty to fly: the flight ends when this is dropped.
+#[derive(Debug)]
+pub struct Lead<F: Clone + 'static> {
+    flight: Arc<Flight<F>>,
+    landing: Option<(Arc<Flights<F>>, FlightKey)>,
+}
+
+impl<F: Clone> Flights<F> {
+    /// No flights yet. At most `limit` bytes of bodies are kept while they arrive.
+    #[must_use]
+    pub fn new(limit: u64) -> Self {
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        let alone = Cache::builder().max_capacity(ALONE_KEYS).time_to_live(ALONE_FOR).build();
+        Self { shards, alone, held: Arc::default(), limit }
+    }
+
+    /// Joins the flight under `key`, or begins it.
+    pub fn enter(self: &Arc<Self>, key: FlightKey) -> Entry<F> {
+        let mut shard = self.shard(&key);
+        if let Some(passenger) = shard.get(&key).and_then(Flight::board) {
+            return Entry::Wait(passenger);
+        }
+        let flight = Arc::new(Flight::new(Arc::clone(&self.held), self.limit));
+        shard.insert(key.clone(), Arc::clone(&flight));
+        drop(shard);
+        let passenger = boarded(&flight);
+        Entry::Lead(Lead { flight, landing: Some((Arc::clone(self), key)) }, passenger)
+    }
+
+    /// Begins a flight that nobody else may join.
+    pub fn alone(&self) -> (Lead<F>, Passenger<F>) {
+        let flight = Arc::new(Flight::new(Arc::clone(&self.held), self.limit));
+        let passenger = boarded(&flight);
+        (Lead { flight, landing: None }, passenger)
+    }
+
+    /// Whether requests for `key` go forward without waiting for each other.
+    #[must_use]
+    pub fn is_alone(&self, key: &Key) -> bool {
+        self.alone.contains_key(key)
+    }
+
+    /// Notes whether answers under `key` can be shared.
+    pub fn note(&self, key: &Key, shareable: bool) {
+        if !shareable {
+            self.alone.insert(key.clone(), ());
+        } else if self.alone.contains_key(key) {
+            self.alone.invalidate(key);
+        }
+    }
+
+    /// Bytes of bodies that are kept while they arrive.
+    #[must_use]
+    pub fn held(&self) -> u64 {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    fn shard(&self, key: &FlightKey) -> MutexGuard<'_, Shard<F>> {
+        let index = usize::try_from(key.key.hash64() % SHARDS as u64).unwrap_or(0);
+        let shard = self.shards.get(index).expect("the index is below the number of shards");
+        shard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remove(&self, key: &FlightKey, flight: &Arc<Flight<F>>) {
+        let mut shard = self.shard(key);
+        if shard.get(key).is_some_and(|other| Arc::ptr_eq(other, flight)) {
+            shard.remove(key);
+        }
+    }
+}
+
+fn boarded<F: Clone>(flight: &Arc<Flight<F>>) -> Passenger<F> {
+    flight.board().expect("a flight that has not opened takes passengers")
+}
+
+impl<F: Clone> Lead<F> {
+    /// The flight.
+    #[must_use]
+    pub const fn flight(&self) -> &Arc<Flight<F>> {
+        &self.flight
+    }
+
+    /// Lets nobody else join from now on; who waits already, waits on.
+    pub fn close(&mut self) {
+        if let Some((flights, key)) = self.landing.take() {
+            flights.remove(&key, &self.flight);
+        }
+    }
+}
+
+impl<F: Clone> Drop for Lead<F> {
+    fn drop(&mut self) {
+        self.close();
+        if self.flight.state().end.is_none() {
+            self.flight.end(End::Broken);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Reads a request: who asks for what, and whether the cache may be used.
+
+use std::sync::Arc;
+
+use forebay_config::Route;
+use http::{HeaderMap, StatusCode, Version, header};
+use pingora::http::RequestHeader;
+use pingora::proxy::Session;
+
+use super::Shared;
+use crate::event::Detail;
+use crate::key::{Key, Target};
+use crate::origin::Origin;
+use crate::policy::forward::Client;
+use crate::policy::request::{Ask, Plan, plan};
+
+/// A request that is understood.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) ask: Ask,
+    pub(super) plan: Plan,
+    pub(super) target: Target,
+    pub(super) key: Key,
+    pub(super) client: Client,
+    pub(super) route: Arc<Route>,
+    pub(super) origin: Arc<Origin>,
+}
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    pub(super) detail: Detail,
+}
+
+const MALFORMED: Refusal = Refusal { status: StatusCode::BAD_REQUEST, detail: Detail::BadRequest };
+const NO_ROUTE: Refusal = Refusal { status: StatusCode::NOT_FOUND, detail: Detail::NoRoute };
+const BROKEN_SETTINGS: Refusal =
+    Refusal { status: StatusCode::INTERNAL_SERVER_ERROR, detail: Detail::NoRoute };
+
+/// Reads the request that `session` has received.
+pub(super) fn read(shared: &Shared, session: &mut Session) -> Result<Asked, Refusal> {
+    let has_body = !session.as_mut().is_body_empty();
+    let tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+    let scheme = if tls { "https" } else { "http" };
+    let address = session.client_addr().and_then(|address| address.as_inet()).map(|at| at.ip());
+    let head = session.req_header();
+    let target = target(head, scheme)?;
+    let route = shared.settings.routes.find(target.host(), target.path()).ok_or(NO_ROUTE)?;
+    let origin = shared.origins.get(&route.origin.name).ok_or(BROKEN_SETTINGS)?;
+    let ask = Ask::read(&head.method, &head.headers, has_body);
+    let plan = plan(&ask, &head.headers, &route.policy);
+    let client = Client {
+        address,
+        scheme,
+        host: target.authority().to_owned(),
+        version: match head.version {
+            Version::HTTP_2 => "2",
+            Version::HTTP_10 => "1.0",
+            _ => "1.1",
+        },
+    };
+    Ok(Asked {
+        ask,
+        plan,
+        key: Key::of(&target),
+        target,
+        client,
+        route: Arc::clone(route),
+        origin: Arc::clone(origin),
+    })
+}
+
+/// What the request asks for (RFC 9112 §3.2, RFC 9113 §8.3.1).
+fn target(head: &RequestHeader, scheme: &str) -> Result<Target, Refusal> {
+    let authority = authority(head)?;
+    if !head.raw_path_is_utf8() {
+        return Err(MALFORMED);
+    }
+    // `OPTIONS *` speaks of the server, not of a path; it is passed on as it is.
+    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+    let path = if path == "*" { "/*" } else { path };
+    Target::parse(scheme, authority, path).map_err(|error| {
+        log::debug!("refused: {error}");
+        MALFORMED
+    })
+}
+
+/// The host that is asked for. Two that differ are one attack.
+fn authority(head: &RequestHeader) -> Result<&str, Refusal> {
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (None, _) => None,
+        (Some(one), None) => Some(one.to_str().map_err(|_| MALFORMED)?.trim()),
+        (Some(_), Some(_)) => return Err(MALFORMED),
+    };
+    match (head.uri.authority().map(http::uri::Authority::as_str), host) {
+        (Some(named), Some(host)) if !named.eq_ignore_ascii_case(host) => Err(MALFORMED),
+        (Some(named), _) => Ok(named),
+        (None, Some(host)) => Ok(host),
+        (None, None) => Err(MALFORMED),
+    }
+}
+
+/// What `fields` say in the fields that select, as far as they are known.
+pub(super) fn selecting(
+    names: &[http::HeaderName],
+    fields: &HeaderMap,
+) -> Vec<Option<bytes::Bytes>> {
+    crate::field::vary::secondary(names, fields)
+}

@@ -1,0 +1,268 @@
+//! Writes an answer to the client.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
+use log::debug;
+use pingora::http::ResponseHeader;
+use pingora::proxy::Session;
+use pingora::{BError, Error, ErrorType};
+
+use super::{Context, downstream};
+use crate::collapse::{Arriving, End, Passenger};
+use crate::event::{Failure, Trail};
+use crate::field::range::ByteRange;
+use crate::policy::answer::{self, Answer};
+use crate::policy::status;
+use crate::stored::{Fields, Stored};
+use crate::time::{Seconds, Timestamp};
+
+/// The longest that a client may take to read what was sent last.
+pub(super) const SLOWEST_READ: Duration = Duration::from_mins(1);
+
+/// `Cache-Status` (RFC 9211).
+pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// An answer, ready to be written.
+pub(super) struct Reply {
+    status: StatusCode,
+    fields: HeaderMap,
+    ttl: Option<i64>,
+    /// The length of the body, or of what `GET` would have got.
+    length: Option<u64>,
+    body: Source,
+}
+
+/// Where a body comes from.
+enum Source {
+    /// There is none.
+    Nothing,
+    /// It is there.
+    Pieces(Vec<Bytes>),
+    /// It is arriving; what is sent is this many bytes, after this many that are left out.
+    Arriving(Passenger<Failure>, u64, u64),
+}
+
+impl Reply {
+    /// What `answer` says of `stored`, whose fields are `kept`.
+    pub(super) fn stored(
+        stored: &Stored,
+        kept: HeaderMap,
+        answer: &Answer,
+        now: Timestamp,
+    ) -> Self {
+        let length = stored.body.length();
+        let complete = stored.head.part.and_then(|part| part.complete).unwrap_or(length);
+        // Where the stored part begins in the whole.
+        let begin = stored.head.part.and_then(|part| part.range).map_or(0, |range| range.first);
+        let cut = |range: &ByteRange| {
+            stored.body.slice(range.first - begin, (range.last - begin).saturating_add(1))
+        };
+        let mut reply = Self {
+            status: stored.head.status,
+            fields: kept,
+            ttl: Some(stored.head.freshness.ttl(now)),
+            length: Some(length),
+            body: Source::Nothing,
+        };
+        reply.set_age(stored.head.freshness.age(now));
+        match answer {
+            Answer::Whole | Answer::Missing => {
+                reply.body = Source::Pieces(stored.body.as_slice().to_vec());
+            }
+            Answer::Part(range) => {
+                reply.become_part(*range, complete);
+                reply.body = Source::Pieces(cut(range));
+            }
+            Answer::Parts(ranges) => reply.become_parts(ranges, complete, cut),
+            Answer::NotModified => reply.become_not_modified(),
+            Answer::Unsatisfiable => reply.become_unsatisfiable(complete),
+        }
+        reply
+    }
+
+    /// What `answer` says of an answer that is arriving; `now` if its age is to be told.
+    pub(super) fn arriving(
+        arriving: &Arriving,
+        kept: HeaderMap,
+        answer: &Answer,
+        passenger: Passenger<Failure>,
+        now: Option<Timestamp>,
+    ) -> Self {
+        let complete = arriving.length.unwrap_or(0);
+        let mut reply = Self {
+            status: arriving.head.status,
+            fields: kept,
+            ttl: now.map(|now| arriving.head.freshness.ttl(now)),
+            length: arriving.length,
+            body: Source::Nothing,
+        };
+        if let Some(now) = now {
+            reply.set_age(arriving.head.freshness.age(now));
+        }
+        match answer {
+            Answer::Part(range) => {
+                reply.become_part(*range, complete);
+                reply.body = Source::Arriving(passenger, range.first, range.length());
+            }
+            Answer::NotModified => reply.become_not_modified(),
+            Answer::Unsatisfiable => reply.become_unsatisfiable(complete),
+            // Several parts are cut from what is there, not from what comes: all of it is an
+            // answer as well (RFC 9110 §14.2).
+            Answer::Whole | Answer::Parts(_) | Answer::Missing => {
+                reply.body = Source::Arriving(passenger, 0, u64::MAX);
+            }
+        }
+        reply
+    }
+
+    fn set_age(&mut self, age: Seconds) {
+        self.fields.insert(header::AGE, HeaderValue::from(age.0));
+    }
+
+    fn become_part(&mut self, range: ByteRange, complete: u64) {
+        self.status = StatusCode::PARTIAL_CONTENT;
+        self.fields.insert(header::CONTENT_RANGE, answer::content_range(Some(range), complete));
+        self.length = Some(range.length());
+    }
+
+    fn become_parts(
+        &mut self,
+        ranges: &[ByteRange],
+        complete: u64,
+        cut: impl Fn(&ByteRange) -> Vec<Bytes>,
+    ) {
+        self.status = StatusCode::PARTIAL_CONTENT;
+        let kind = self.fields.remove(header::CONTENT_TYPE);
+        self.fields.remove(header::CONTENT_RANGE);
+        let (boundary, pieces) = answer::multipart(kind.as_ref(), ranges, complete, cut);
+        self.fields.insert(header::CONTENT_TYPE, boundary);
+        self.length = Some(pieces.iter().map(|piece| piece.len() as u64).sum());
+        self.body = Source::Pieces(pieces);
+    }
+
+    fn become_not_modified(&mut self) {
+        self.status = StatusCode::NOT_MODIFIED;
+        self.fields = answer::of_not_modified(&self.fields);
+        self.length = None;
+        self.body = Source::Nothing;
+    }
+
+    fn become_unsatisfiable(&mut self, complete: u64) {
+        self.status = StatusCode::RANGE_NOT_SATISFIABLE;
+        self.fields = answer::of_not_modified(&self.fields);
+        self.fields.insert(header::CONTENT_RANGE, answer::content_range(None, complete));
+        self.length = Some(0);
+        self.body = Source::Nothing;
+    }
+}
+
+/// Writes `reply` and tells in it how it came about.
+pub(super) async fn send(
+    session: &mut Session,
+    context: &mut Context,
+    reply: Reply,
+) -> Result<(), BError> {
+    if context.trail.hit || context.trail.collapsed {
+        context.trail.ttl = reply.ttl;
+    }
+    let bodiless = matches!(reply.status.as_u16(), 204 | 304);
+    let method = session.req_header().method.clone();
+    let head = head(session, &reply, &context.trail, bodiless)?;
+    downstream::keep_date(session, &head);
+    session.as_downstream_mut().write_response_header(Box::new(head)).await?;
+    if bodiless || method == Method::HEAD {
+        return Ok(());
+    }
+    let session = session.as_downstream_mut();
+    match reply.body {
+        Source::Nothing => session.write_response_body(Bytes::new(), true).await,
+        Source::Pieces(pieces) => {
+            for piece in pieces {
+                session.write_response_body(piece, false).await?;
+            }
+            session.write_response_body(Bytes::new(), true).await
+        }
+        Source::Arriving(passenger, skip, take) => relay(session, passenger, skip, take).await,
+    }
+}
+
+/// Writes a body while it arrives.
+async fn relay(
+    session: &mut pingora::protocols::http::ServerSession,
+    mut passenger: Passenger<Failure>,
+    mut skip: u64,
+    mut take: u64,
+) -> Result<(), BError> {
+    while take > 0 {
+        let mut piece = match passenger.piece().await {
+            Ok(piece) => piece,
+            Err(End::Whole) => break,
+            Err(End::Broken) => {
+                // To end it as if it were whole would be a lie: the connection is closed.
+                debug!("the answer broke off on its way");
+                return Error::e_explain(ErrorType::ConnectionClosed, "the answer broke off")
+                    .map_err(|error: BError| error.into_up());
+            }
+        };
+        let length = piece.len() as u64;
+        if skip >= length {
+            skip -= length;
+            continue;
+        }
+        // `skip` and `take` are below the length of the piece where they cut it, so they fit.
+        let from = usize::try_from(std::mem::take(&mut skip)).unwrap_or(0);
+        let to = usize::try_from(take).map_or(piece.len(), |take| piece.len().min(from + take));
+        piece = piece.slice(from..to);
+        take -= piece.len() as u64;
+        session.write_response_body(piece, false).await?;
+    }
+    session.write_response_body(Bytes::new(), true).await
+}
+
+fn head(
+    session: &Session,
+    reply: &Reply,
+    trail: &Trail,
+    bodiless: bool,
+) -> Result<ResponseHeader, BError> {
+    let mut head = ResponseHeader::build(reply.status, Some(reply.fields.len() + 6))?;
+    for (name, value) in &reply.fields {
+        head.append_header(name.clone(), value.clone())?;
+    }
+    match reply.length {
+        Some(length) if !bodiless => {
+            head.insert_header(header::CONTENT_LENGTH, length.to_string())?;
+        }
+        Some(_) | None => drop(head.remove_header(&header::CONTENT_LENGTH)),
+    }
+    if reply.length.is_none() && !bodiless && session.req_header().version == Version::HTTP_11 {
+        head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+    }
+    sign(&mut head, trail)?;
+    Ok(head)
+}
+
+/// Says who answers, and how it came about.
+pub(super) fn sign(head: &mut ResponseHeader, trail: &Trail) -> Result<(), BError> {
+    head.append_header(header::VIA, "1.1 forebay")?;
+    head.append_header(CACHE_STATUS, status::cache_status(trail))?;
+    Ok(())
+}
+
+/// Writes an interim response.
+pub(super) async fn interim(
+    session: &mut Session,
+    status: StatusCode,
+    fields: &Fields,
+) -> Result<(), BError> {
+    if session.req_header().version == Version::HTTP_10 {
+        return Ok(());
+    }
+    let mut head = ResponseHeader::build(status, None)?;
+    for (name, value) in fields.iter() {
+        head.append_header(name, value)?;
+    }
+    session.as_downstream_mut().write_response_header(Box::new(head)).await
+}

@@ -1,0 +1,254 @@
+//! The connection to a client, as pingora sees it, with what pingora leaves to us.
+//!
+//! - Pingora writes the present into `Date` of every HTTP/1 head. An answer keeps the date that its
+//!   origin gave it (RFC 9110 §6.6.1): it is put back here; a date always has 29 bytes.
+//! - Whether a connection begins with the preface of HTTP/2 is told as soon as a byte differs, so
+//!   that a request shorter than the preface is not kept waiting.
+//! - A head that drips in, byte by byte, is cut off after [`SLOWEST_HEAD`].
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use http::header;
+use pingora::http::ResponseHeader;
+use pingora::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
+    Stream, TimingDigest, UniqueID, UniqueIDType, raw_connect, tls,
+};
+use pingora::proxy::Session;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+
+/// How a date is written, always.
+const LENGTH: usize = 29;
+/// What comes before it in a head.
+const NAME: &[u8] = b"\r\nDate: ";
+
+/// The longest that a head may take from its first byte to its last.
+const SLOWEST_HEAD: Duration = Duration::from_secs(20);
+
+/// A connection to a client.
+#[derive(Debug)]
+pub struct Downstream {
+    inner: Stream,
+    /// The date that the next head is to have.
+    date: Mutex<Option<[u8; LENGTH]>>,
+    /// A head with its date put back, that is not written out yet.
+    patched: Bytes,
+    /// What was read to see which protocol the client speaks.
+    ahead: Bytes,
+    /// What is being read belongs to a head.
+    in_head: AtomicBool,
+    /// When the first byte of the head came.
+    head_began: Option<Instant>,
+}
+
+impl Downstream {
+    /// Wraps `stream`.
+    #[must_use]
+    pub fn new(stream: Stream) -> Self {
+        Self {
+            inner: stream,
+            date: Mutex::new(None),
+            patched: Bytes::new(),
+            ahead: Bytes::new(),
+            in_head: AtomicBool::new(true),
+            head_began: None,
+        }
+    }
+
+    fn of(session: &Session) -> Option<&Self> {
+        session.as_ref().stream()?.as_any().downcast_ref()
+    }
+
+    fn take_date(&mut self) -> Option<[u8; LENGTH]> {
+        self.date.get_mut().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Counts the time since the first byte of a head.
+    fn head_is_late(&mut self) -> bool {
+        if !*self.in_head.get_mut() {
+            self.head_began = None;
+            return false;
+        }
+        let began = *self.head_began.get_or_insert_with(Instant::now);
+        began.elapsed() > SLOWEST_HEAD
+    }
+}
+
+/// Notes that the head of a request is whole, or (`false`) that another one may follow.
+pub(super) fn head_is_whole(session: &Session, whole: bool) {
+    if let Some(stream) = Downstream::of(session) {
+        stream.in_head.store(!whole, Ordering::Relaxed);
+    }
+}
+
+/// Sees to it that the date in `head` is the one that goes out.
+pub(super) fn keep_date(session: &Session, head: &ResponseHeader) {
+    if head.status.is_informational() {
+        return;
+    }
+    let date = head.headers.get(header::DATE);
+    let date = date.and_then(|date| <[u8; LENGTH]>::try_from(date.as_bytes()).map_or(None, Some));
+    if let (Some(date), Some(stream)) = (date, Downstream::of(session)) {
+        *stream.date.lock().unwrap_or_else(PoisonError::into_inner) = Some(date);
+    }
+}
+
+/// The bytes of `head` with `date` in place of the one that is there; `None` if none is.
+fn patch(head: &[u8], date: [u8; LENGTH]) -> Option<Bytes> {
+    let end = head.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let fields = head.get(..end)?;
+    let at = fields.windows(NAME.len()).position(|part| part.eq_ignore_ascii_case(NAME))?;
+    let mut patched = head.to_vec();
+    patched.get_mut(at + NAME.len()..at + NAME.len() + LENGTH)?.copy_from_slice(&date);
+    Some(patched.into())
+}
+
+impl AsyncWrite for Downstream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if this.patched.is_empty()
+            && let Some(date) = this.take_date()
+            && let Some(patched) = patch(bytes, date)
+        {
+            this.patched = patched;
+        }
+        // The patched bytes are as many as those that they stand for, and a caller that is told
+        // that some are written comes back with the rest.
+        let out = if this.patched.is_empty() { bytes } else { &this.patched };
+        let written = std::task::ready!(Pin::new(&mut this.inner).poll_write(context, out))?;
+        if !this.patched.is_empty() {
+            this.patched = this.patched.slice(written..);
+        }
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_shutdown(context)
+    }
+}
+
+impl AsyncRead for Downstream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if !this.ahead.is_empty() {
+            let some = this.ahead.split_to(this.ahead.len().min(buffer.remaining()));
+            buffer.put_slice(&some);
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        std::task::ready!(Pin::new(&mut this.inner).poll_read(context, buffer))?;
+        if buffer.filled().len() > before && this.head_is_late() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[async_trait]
+impl Shutdown for Downstream {
+    async fn shutdown(&mut self) {
+        self.inner.shutdown().await;
+    }
+}
+
+#[async_trait]
+impl Peek for Downstream {
+    async fn try_peek(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
+        let mut read = BytesMut::with_capacity(buffer.len());
+        while read.len() < buffer.len() && may_be_preface(&read) {
+            if self.inner.read_buf(&mut read).await? == 0 {
+                break;
+            }
+        }
+        self.ahead = read.freeze();
+        let peeked = self.ahead.get(..buffer.len()).unwrap_or(&self.ahead);
+        buffer.fill(0);
+        for (to, from) in buffer.iter_mut().zip(peeked) {
+            *to = *from;
+        }
+        Ok(true)
+    }
+}
+
+impl UniqueID for Downstream {
+    fn id(&self) -> UniqueIDType {
+        self.inner.id()
+    }
+}
+
+impl Ssl for Downstream {
+    fn get_ssl(&self) -> Option<&tls::TlsRef> {
+        self.inner.get_ssl()
+    }
+
+    fn get_ssl_digest(&self) -> Option<Arc<tls::SslDigest>> {
+        self.inner.get_ssl_digest()
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        self.inner.selected_alpn_proto()
+    }
+}
+
+impl GetTimingDigest for Downstream {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        self.inner.get_timing_digest()
+    }
+}
+
+impl GetProxyDigest for Downstream {
+    fn get_proxy_digest(&self) -> Option<Arc<raw_connect::ProxyDigest>> {
+        self.inner.get_proxy_digest()
+    }
+}
+
+impl GetSocketDigest for Downstream {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        self.inner.get_socket_digest()
+    }
+}
+
+/// Whether what was read so far may become the preface of HTTP/2 (RFC 9113 §3.4).
+fn may_be_preface(read: &[u8]) -> bool {
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".starts_with(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STORED: &[u8; LENGTH] = b"Thu, 01 Jan 1970 00:00:09 GMT";
+
+    #[test]
+    fn puts_the_stored_date_into_a_head() {
+        let head = b"HTTP/1.1 200 OK\r\nA: b\r\nDate: Mon, 23 Nov 2026 01:02:03 GMT\r\n\r\nbody";
+        let patched = patch(head, *STORED).expect("there is a date");
+        let expected = b"HTTP/1.1 200 OK\r\nA: b\r\nDate: Thu, 01 Jan 1970 00:00:09 GMT\r\n\r\nbody";
+        assert_eq!(patched, &expected[..]);
+    }
+
+    #[test]
+    fn leaves_a_body_alone_that_looks_like_a_head() {
+        let head = b"HTTP/1.1 200 OK\r\n\r\n\r\nDate: Mon, 23 Nov 2026 01:02:03 GMT\r\n\r\n";
+        assert_eq!(patch(head, *STORED), None);
+    }
+}

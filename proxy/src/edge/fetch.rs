@@ -1,0 +1,433 @@
+//! Sends a forward request in a task of its own, and brings its answer to those who wait and to
+//! the store.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use log::debug;
+use pingora::http::{RequestHeader, ResponseHeader};
+
+use super::Shared;
+use super::decide::Asked;
+use super::lookup::Forward;
+use crate::collapse::{Abandoned, Arriving, End, Lead, Opening};
+use crate::event::{Detail, Failure, Fwd};
+use crate::field::{date, hop, number};
+use crate::key::Key;
+use crate::origin::Exchange;
+use crate::policy::admit::{self, Admission, Arrival};
+use crate::policy::fail::{Trouble, is_error, may_serve_stale};
+use crate::policy::forward::{self, Purpose};
+use crate::policy::{freshen, partial};
+use crate::store::memory::{Epoch, Outdated};
+use crate::stored::{Body, Fields, Selecting, Stored, StoredHead};
+use crate::time::{self, Timestamp};
+
+/// Fields that speak to this cache and are not passed on.
+pub(super) const NOT_FOR_CLIENTS: [HeaderName; 4] = [
+    HeaderName::from_static("forebay-cache-control"),
+    HeaderName::from_static("surrogate-key"),
+    HeaderName::from_static("cache-tag"),
+    HeaderName::from_static("cache-groups"),
+];
+
+/// What is to be asked, for whom, and what is in hand.
+#[derive(Clone, Debug)]
+pub(super) struct Order {
+    asked: Arc<Asked>,
+    fields: Arc<HeaderMap>,
+    forward: Forward,
+}
+
+impl Order {
+    pub(super) const fn new(asked: Arc<Asked>, fields: Arc<HeaderMap>, forward: Forward) -> Self {
+        Self { asked, fields, forward }
+    }
+}
+
+/// Response fields without what is for one hop or for this cache alone.
+#[derive(Clone, Debug)]
+pub(super) struct Sanitised {
+    pub(super) fields: HeaderMap,
+}
+
+impl Sanitised {
+    pub(super) fn new(fields: &HeaderMap) -> Self {
+        let mut fields = fields.clone();
+        hop::strip_hop_by_hop(&mut fields);
+        Self { fields }
+    }
+
+    /// The fields as they are stored and sent.
+    pub(super) fn finish(self, admission: &Admission) -> HeaderMap {
+        let mut fields = self.fields;
+        for name in NOT_FOR_CLIENTS {
+            fields.remove(name);
+        }
+        if admission.strip_cookies {
+            fields.remove(header::SET_COOKIE);
+        }
+        if let Some(value) = &admission.cache_control {
+            fields.insert(header::CACHE_CONTROL, value.clone());
+        }
+        //= https://www.rfc-editor.org/rfc/rfc9110#section-6.6.1
+        //# A recipient with a clock that receives a response message without a Date header
+        //# field MUST record the time it was received and append a corresponding Date header
+        //# field to the message's header section if it is cached or forwarded downstream.
+        let sent = date::date(&fields).unwrap_or(admission.freshness.arrived);
+        fields.insert(header::DATE, date::value(sent));
+        fields
+    }
+}
+
+/// A forward request under way.
+struct Fetch {
+    shared: Arc<Shared>,
+    order: Order,
+    lead: Lead<Failure>,
+    epoch: Epoch,
+    since: Timestamp,
+}
+
+/// Sends the forward request that `order` calls for and leads its flight to the end.
+pub(super) async fn fetch(shared: Arc<Shared>, order: Order, lead: Lead<Failure>) {
+    let epoch = shared.store.epoch();
+    let mut fetch = Fetch { shared, order, lead, epoch, since: time::now() };
+    if let Err(failure) = fetch.run().await {
+        debug!("{}: {failure:?}", fetch.order.asked.target);
+        fetch.lead.flight().open(Opening::Failed(failure, None), false);
+    }
+}
+
+impl Fetch {
+    async fn run(&mut self) -> Result<(), Failure> {
+        let stored = self.order.forward.stored.clone();
+        let kept = stored.as_ref().map(|stored| stored.head.fields.to_map());
+        let purpose = self.purpose(kept.as_ref());
+        let validates = matches!(purpose, Purpose::Validate(_));
+        let ranged = matches!(purpose, Purpose::Part | Purpose::Complete(..));
+        let completes = matches!(purpose, Purpose::Complete(..));
+        let (exchange, head) = self.ask(&purpose).await?;
+        match (stored, kept) {
+            (Some(stored), Some(kept)) if validates && head.status == StatusCode::NOT_MODIFIED => {
+                if freshen::applies(&kept, &head.headers) {
+                    exchange.finish().await;
+                    self.stand(&stored, &kept, &head);
+                    return Ok(());
+                }
+                // It speaks of another version: ask for the whole.
+                drop(exchange);
+                let (exchange, head) = self.ask(&Purpose::Whole).await?;
+                self.take_in(exchange, &head, false).await
+            }
+            (Some(stored), Some(kept)) if completes => {
+                self.complete(exchange, &head, &stored, &kept).await
+            }
+            _ => self.take_in(exchange, &head, ranged).await,
+        }
+    }
+
+    /// What to ask for, with what is stored in hand.
+    fn purpose<'a>(&self, kept: Option<&'a HeaderMap>) -> Purpose<'a> {
+        let Order { asked, fields, forward } = &self.order;
+        // With If-Range, what is wanted depends on what the origin has: ask for the whole.
+        let ranged = asked.ask.method == Method::GET
+            && fields.contains_key(header::RANGE)
+            && !fields.contains_key(header::IF_RANGE);
+        let part = forward.stored.as_ref().and_then(|stored| stored.head.part.as_ref());
+        match (kept, part) {
+            (Some(kept), None) if forward.can_validate() => Purpose::Validate(kept),
+            (Some(kept), Some(part)) if forward.why == Fwd::Partial && !ranged => {
+                partial::missing(kept, part)
+                    .map_or(Purpose::Whole, |missing| Purpose::Complete(kept, missing))
+            }
+            _ if ranged => Purpose::Part,
+            _ => Purpose::Whole,
+        }
+    }
+
+    /// Sends the request and waits for the final head; interim ones go to those who wait.
+    async fn ask(&mut self, purpose: &Purpose<'_>) -> Result<(Exchange, ResponseHeader), Failure> {
+        let Order { asked, fields, .. } = &self.order;
+        let method = if asked.ask.method == Method::HEAD { "HEAD" } else { "GET" };
+        let invalid = |_: pingora::BError| Failure::Invalid;
+        let fields = forward::fields(fields, &asked.client, purpose);
+        let path = asked.target.path_and_query();
+        let mut request =
+            RequestHeader::build(method, path.as_bytes(), Some(fields.len() + 1)).map_err(invalid)?;
+        let host = asked.origin.settings().host.as_deref().unwrap_or(asked.target.authority());
+        request.insert_header(header::HOST, host).map_err(invalid)?;
+        for (name, value) in fields.iter().filter(|(name, _)| **name != header::HOST) {
+            request.append_header(name.clone(), value.clone()).map_err(invalid)?;
+        }
+        self.since = time::now();
+        let (mut exchange, mut head) =
+            self.shared.connections.ask(&asked.origin, &request).await?;
+        while head.status.is_informational() {
+            if head.status != StatusCode::CONTINUE {
+                let fields = Sanitised::new(&head.headers).fields;
+                self.lead.flight().interim(head.status, Fields::new(&fields));
+            }
+            head = exchange.next_head().await?;
+        }
+        Ok((exchange, head))
+    }
+
+    fn admit(&self, status: StatusCode, fields: &HeaderMap, ranged: bool) -> Admission {
+        let Asked { ask, target, route, .. } = &*self.order.asked;
+        let arrival =
+            Arrival { status, fields, asked: self.since, arrived: time::now(), ranged };
+        admit::admit(ask, &arrival, target.path(), &route.policy)
+    }
+
+    fn head(&self, status: StatusCode, fields: Sanitised, admission: &Admission) -> StoredHead {
+        StoredHead {
+            status,
+            freshness: admission.freshness,
+            selecting: Selecting::new(&admission.vary, &self.order.fields),
+            part: admission.part,
+            fields: Fields::new(&fields.finish(admission)),
+        }
+    }
+
+    /// What is stored was validated: freshens it (RFC 9111 §4.3.4).
+    fn stand(&self, stored: &Stored, kept: &HeaderMap, answer: &ResponseHeader) {
+        let fields = freshen::updated(kept, &Sanitised::new(&answer.headers).fields);
+        let status = stored.head.status;
+        let admission = self.admit(status, &fields, false);
+        let mut head = self.head(status, Sanitised { fields }, &admission);
+        head.part = stored.head.part;
+        let fresh = Stored { head: Arc::new(head), body: stored.body.clone() };
+        if admission.verdict.is_ok() {
+            store(&self.shared, &self.order.asked.key, &fresh, self.epoch);
+        } else {
+            self.shared.store.invalidate(&self.order.asked.key);
+        }
+        self.lead.flight().open(Opening::Stands(fresh, answer.status), false);
+        self.lead.flight().end(End::Whole);
+    }
+
+    /// Adds what was missing to the stored part (RFC 9111 §3.4).
+    async fn complete(
+        &mut self,
+        mut exchange: Exchange,
+        head: &ResponseHeader,
+        stored: &Stored,
+        kept: &HeaderMap,
+    ) -> Result<(), Failure> {
+        let answer = Sanitised::new(&head.headers).fields;
+        let admission = self.admit(head.status, &answer, true);
+        let fit = stored.head.part.as_ref().zip(admission.part.as_ref());
+        let fit = fit.and_then(|(held, new)| partial::fit((kept, held), (&answer, new)));
+        let (Some(fit), Ok(())) = (fit, admission.verdict) else {
+            if head.status == StatusCode::PARTIAL_CONTENT {
+                // A part that does not fit is no answer to who wants the whole.
+                drop(exchange);
+                let (exchange, head) = self.ask(&Purpose::Whole).await?;
+                return self.take_in(exchange, &head, false).await;
+            }
+            return self.take_in(exchange, head, false).await;
+        };
+        let mut pieces = Vec::new();
+        let mut room = self.shared.settings.cache.max_object.saturating_sub(stored.body.length());
+        while let Some(piece) = exchange.piece().await? {
+            room = room.checked_sub(piece.len() as u64).ok_or(Failure::Invalid)?;
+            pieces.push(piece);
+        }
+        exchange.finish().await;
+        let old = stored.body.as_slice().iter().cloned();
+        let pieces: Vec<Bytes> = match fit.side {
+            partial::Side::Before => pieces.into_iter().chain(old).collect(),
+            partial::Side::After => old.chain(pieces).collect(),
+        };
+        let mut fields = freshen::updated(kept, &answer);
+        fields.remove(header::CONTENT_RANGE);
+        let status = if fit.part.is_some() { head.status } else { StatusCode::OK };
+        let mut combined = self.head(status, Sanitised { fields }, &admission);
+        combined.part = fit.part;
+        let combined = Stored { head: Arc::new(combined), body: Body::new(pieces) };
+        store(&self.shared, &self.order.asked.key, &combined, self.epoch);
+        self.lead.flight().open(Opening::Stands(combined, head.status), false);
+        self.lead.flight().end(End::Whole);
+        Ok(())
+    }
+
+    /// Takes an answer in: to those who wait while it arrives, and to the store.
+    async fn take_in(
+        &mut self,
+        exchange: Exchange,
+        head: &ResponseHeader,
+        ranged: bool,
+    ) -> Result<(), Failure> {
+        if head.status == StatusCode::NOT_MODIFIED {
+            // Nothing was asked that this could answer.
+            return Err(Failure::Invalid);
+        }
+        if self.may_fall_back(head.status) {
+            exchange.finish().await;
+            let failed = Opening::Failed(Failure::Invalid, Some(head.status));
+            self.lead.flight().open(failed, false);
+            return Ok(());
+        }
+        let fields = Sanitised::new(&head.headers);
+        let admission = self.admit(head.status, &fields.fields, ranged);
+        let length = length(head);
+        let verdict = self.verdict(&admission, length);
+        if self.order.asked.ask.method == Method::HEAD {
+            self.confirm(&fields.fields);
+        }
+        let head = self.head(head.status, fields, &admission);
+        let arriving = Arc::new(Arriving { head, length, verdict });
+        if let Err(reason) = verdict {
+            // Nobody who comes later may share it, nor wait for it in vain.
+            self.lead.close();
+            if concerns_all(reason) {
+                self.shared.flights.note(&self.order.asked.key, false);
+            }
+        } else {
+            self.shared.flights.note(&self.order.asked.key, true);
+        }
+        let opening = Opening::Answer(Arc::clone(&arriving));
+        self.lead.flight().open(opening, verdict.is_ok());
+        self.take_body(exchange, &arriving).await;
+        Ok(())
+    }
+
+    fn verdict(&self, admission: &Admission, length: Option<u64>) -> Result<(), Detail> {
+        if self.order.asked.ask.method == Method::HEAD {
+            return Err(Detail::Head);
+        }
+        admission.verdict?;
+        let limit = self.shared.settings.cache.max_object;
+        if length.is_some_and(|length| length > limit) { Err(Detail::TooLarge) } else { Ok(()) }
+    }
+
+    /// Whether something stale is to answer in place of this status.
+    fn may_fall_back(&self, status: StatusCode) -> bool {
+        let directives = &self.order.asked.ask.directives;
+        is_error(status)
+            && self.order.forward.stored.as_ref().is_some_and(|stored| {
+                may_serve_stale(&stored.head.freshness, directives, Trouble::Error, time::now())
+            })
+    }
+
+    /// An answer to `HEAD` tells whether what is stored still stands (RFC 9111 §4.3.5).
+    fn confirm(&self, answer: &HeaderMap) {
+        let Some(stored) = &self.order.forward.stored else { return };
+        let kept = stored.head.fields.to_map();
+        let length = stored.body.length();
+        if stored.head.part.is_some() || !freshen::confirmed_by_head(&kept, length, answer) {
+            self.shared.store.invalidate(&self.order.asked.key);
+            return;
+        }
+        let fields = freshen::updated(&kept, answer);
+        let status = stored.head.status;
+        let get = crate::policy::request::Ask { method: Method::GET, ..self.order.asked.ask.clone() };
+        let Asked { target, route, .. } = &*self.order.asked;
+        let arrival = Arrival {
+            status,
+            fields: &fields,
+            asked: self.since,
+            arrived: time::now(),
+            ranged: false,
+        };
+        let admission = admit::admit(&get, &arrival, target.path(), &route.policy);
+        if admission.verdict.is_ok() {
+            let head = self.head(status, Sanitised { fields }, &admission);
+            let fresh = Stored { head: Arc::new(head), body: stored.body.clone() };
+            store(&self.shared, &self.order.asked.key, &fresh, self.epoch);
+        }
+    }
+
+    /// Takes the body in. What fails here fails after the head is out: the body breaks off.
+    async fn take_body(&mut self, mut exchange: Exchange, arriving: &Arriving) {
+        let limit = self.shared.settings.cache.max_object;
+        let mut length = 0_u64;
+        loop {
+            match exchange.piece().await {
+                Ok(Some(piece)) => {
+                    length += piece.len() as u64;
+                    if length > limit && self.lead.flight().is_kept() {
+                        self.too_large();
+                    }
+                    if self.lead.flight().push(piece).await == Err(Abandoned) {
+                        return;
+                    }
+                }
+                Ok(None) => break,
+                Err(failure) => {
+                    debug!("{}: broke off: {failure:?}", self.order.asked.target);
+                    self.lead.flight().end(End::Broken);
+                    return;
+                }
+            }
+        }
+        // Stored before the end is told: who has the whole of it may ask again at once.
+        if arriving.verdict.is_ok()
+            && let Some(pieces) = self.lead.flight().kept()
+        {
+            self.store_whole(arriving, pieces);
+        }
+        self.lead.flight().end(End::Whole);
+        self.lead.close();
+        exchange.finish().await;
+    }
+
+    fn too_large(&mut self) {
+        self.lead.flight().stop_keeping();
+        self.lead.close();
+        self.shared.flights.note(&self.order.asked.key, false);
+    }
+
+    fn store_whole(&self, arriving: &Arriving, pieces: Vec<Bytes>) {
+        let body = Body::new(pieces);
+        let mut stored = Stored { head: Arc::new(arriving.head.clone()), body };
+        if let (Some(new), Some(old)) = (&stored.head.part, &self.order.forward.stored)
+            && let Some(held) = &old.head.part
+        {
+            let (ours, theirs) = (old.head.fields.to_map(), stored.head.fields.to_map());
+            if let Some(fit) = partial::fit((&ours, held), (&theirs, new)) {
+                stored = joined(old, &stored, fit);
+            }
+        }
+        store(&self.shared, &self.order.asked.key, &stored, self.epoch);
+    }
+}
+
+/// Two parts put together under the newer head.
+fn joined(old: &Stored, new: &Stored, fit: partial::Fit) -> Stored {
+    let (first, second) = match fit.side {
+        partial::Side::Before => (new, old),
+        partial::Side::After => (old, new),
+    };
+    let pieces = first.body.as_slice().iter().chain(second.body.as_slice()).cloned().collect();
+    let mut head = StoredHead::clone(&new.head);
+    head.part = fit.part;
+    if fit.part.is_none() {
+        head.status = StatusCode::OK;
+        let mut fields = head.fields.to_map();
+        fields.remove(header::CONTENT_RANGE);
+        head.fields = Fields::new(&fields);
+    }
+    Stored { head: Arc::new(head), body: Body::new(pieces) }
+}
+
+/// Stores under `key` what was asked for at `since`.
+pub(super) fn store(shared: &Shared, key: &Key, stored: &Stored, since: Epoch) {
+    if shared.store.store(key, stored, since) == Err(Outdated) {
+        debug!("{key}: invalidated while it was on its way");
+    }
+}
+
+/// Whether a reason not to share an answer will hold for other requests as well.
+const fn concerns_all(reason: Detail) -> bool {
+    !matches!(
+        reason,
+        Detail::Authorization | Detail::RequestNoStore | Detail::Head | Detail::Part
+    )
+}
+
+fn length(head: &ResponseHeader) -> Option<u64> {
+    number::digits(head.headers.get(header::CONTENT_LENGTH)?.as_bytes().trim_ascii())
+}

@@ -1,0 +1,301 @@
+//! Answers a request that may use the cache: from what is stored, or from a forward request that
+//! it leads or joins.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use pingora::BError;
+use pingora::proxy::Session;
+
+use super::decide::{Asked, selecting};
+use super::deliver::{self, Reply};
+use super::fetch::{self, Order};
+use super::lookup::{self, Forward, Found};
+use super::{Context, Shared, fail};
+use crate::collapse::{Arriving, Entry, FlightKey, News, Opening, Passenger};
+use crate::event::{Detail, Failure, Fwd, Trail};
+use crate::policy::answer::{self, Answer, Facts};
+use crate::policy::fail::{Trouble, may_serve_stale};
+use crate::policy::reuse::Reuse;
+use crate::stored::Stored;
+use crate::time;
+
+/// Answers the request.
+pub(super) async fn answer(
+    shared: &Arc<Shared>,
+    session: &mut Session,
+    context: &mut Context,
+    asked: Asked,
+) -> Result<(), BError> {
+    let fields = &session.req_header().headers;
+    let forward = match lookup::look_up(shared, &asked, fields, time::now()) {
+        Found::Usable(stored, kept, reuse, answer) => {
+            if reuse == Reuse::WhileRevalidate {
+                revalidate(shared, &asked, &stored, fields);
+            }
+            context.trail = Trail { hit: true, detail: reuse.detail(), ..Trail::default() };
+            let reply = Reply::stored(&stored, kept, &answer, time::now());
+            return deliver::send(session, context, reply).await;
+        }
+        Found::Forward(forward) => forward,
+    };
+    if asked.ask.directives.only_if_cached {
+        context.trail.detail = Some(Detail::OnlyIfCached);
+        return fail::refuse(session, &context.trail, StatusCode::GATEWAY_TIMEOUT).await;
+    }
+    let fields = Arc::new(fields.clone());
+    let request = Forwarding { shared, asked: Arc::new(asked), fields, forward };
+    request.run(session, context).await
+}
+
+/// Asks the origin again in the background, in nobody's name, unless that is under way.
+fn revalidate(shared: &Arc<Shared>, asked: &Asked, stored: &Stored, fields: &HeaderMap) {
+    let names = stored.head.selecting.names();
+    let forward = Forward {
+        why: Fwd::Stale,
+        stored: Some(stored.clone()),
+        selecting: names.to_vec(),
+    };
+    let mut asked = asked.clone();
+    asked.client.address = None;
+    asked.ask.method = Method::GET;
+    asked.ask.authorized = false;
+    let key = FlightKey {
+        key: asked.key.clone(),
+        selecting: selecting(names, fields),
+        range: None,
+    };
+    if let Entry::Lead(lead, _) = shared.flights.enter(key) {
+        let order = Order::new(Arc::new(asked), Arc::new(fields.clone()), forward);
+        tokio::spawn(fetch::fetch(Arc::clone(shared), order, lead));
+    }
+}
+
+/// With whom a request goes forward.
+#[derive(Clone, Debug)]
+enum Company {
+    /// With all that ask for the same.
+    All(Vec<HeaderName>),
+    /// With all that ask for the same variant, now that it is known which fields select.
+    Variant(Vec<HeaderName>),
+    /// With nobody.
+    Nobody(Option<Detail>),
+}
+
+impl Company {
+    /// The next smaller company, after an answer that another request may not share.
+    fn without(&self, arriving: &Arriving) -> Self {
+        match (self, arriving.verdict) {
+            (_, Err(_)) => Self::Nobody(Some(Detail::HitForMiss)),
+            (Self::All(_), Ok(())) => Self::Variant(arriving.head.selecting.names().to_vec()),
+            (Self::Variant(_) | Self::Nobody(_), Ok(())) => Self::Nobody(None),
+        }
+    }
+}
+
+/// A request that goes forward.
+struct Forwarding<'a> {
+    shared: &'a Arc<Shared>,
+    asked: Arc<Asked>,
+    fields: Arc<HeaderMap>,
+    forward: Forward,
+}
+
+/// What came of waiting for an answer.
+enum Outcome {
+    /// It was given.
+    Answered,
+    /// It is not for this request, which must go again.
+    Again(Company),
+}
+
+impl Forwarding<'_> {
+    async fn run(&self, session: &mut Session, context: &mut Context) -> Result<(), BError> {
+        let mut company = self.company();
+        // Each turn makes the company smaller; a request that goes alone is answered.
+        while let Outcome::Again(smaller) = self.attempt(session, context, &company).await? {
+            company = smaller;
+        }
+        Ok(())
+    }
+
+    /// With whom the request may share an answer, as far as it is known before there is one.
+    fn company(&self) -> Company {
+        let ask = &self.asked.ask;
+        let own = ask.authorized
+            || ask.method != Method::GET
+            || ask.directives.no_cache
+            || ask.directives.no_store;
+        if own {
+            Company::Nobody(None)
+        } else if self.shared.flights.is_alone(&self.asked.key) {
+            Company::Nobody(Some(Detail::HitForMiss))
+        } else {
+            Company::All(self.forward.selecting.clone())
+        }
+    }
+
+    async fn attempt(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        company: &Company,
+    ) -> Result<Outcome, BError> {
+        context.trail = Trail { fwd: Some(self.forward.why), ..Trail::default() };
+        let entry = match company {
+            Company::All(names) | Company::Variant(names) => {
+                self.shared.flights.enter(self.flight_key(names))
+            }
+            Company::Nobody(why) => {
+                context.trail.detail = *why;
+                let (lead, passenger) = self.shared.flights.alone();
+                Entry::Lead(lead, passenger)
+            }
+        };
+        let (lead, passenger) = match entry {
+            Entry::Lead(lead, passenger) => (lead, passenger),
+            Entry::Wait(passenger) => {
+                context.trail.collapsed = true;
+                return self.follow(session, context, passenger, Some(company)).await;
+            }
+        };
+        if !matches!(company, Company::Nobody(_))
+            && let Some((stored, kept, answer)) = self.landed()
+        {
+            // Between the look-up and here, the flight of another request landed.
+            drop(lead);
+            context.trail.collapsed = true;
+            let reply = Reply::stored(&stored, kept, &answer, time::now());
+            deliver::send(session, context, reply).await?;
+            return Ok(Outcome::Answered);
+        }
+        let order = Order::new(
+            Arc::clone(&self.asked),
+            Arc::clone(&self.fields),
+            self.forward.clone(),
+        );
+        tokio::spawn(fetch::fetch(Arc::clone(self.shared), order, lead));
+        self.follow(session, context, passenger, None).await
+    }
+
+    fn flight_key(&self, names: &[HeaderName]) -> FlightKey {
+        let range = self.fields.get(header::RANGE);
+        FlightKey {
+            key: self.asked.key.clone(),
+            selecting: selecting(names, &self.fields),
+            range: range.map(|range| Bytes::copy_from_slice(range.as_bytes())),
+        }
+    }
+
+    fn landed(&self) -> Option<(Stored, HeaderMap, Answer)> {
+        match lookup::look_up(self.shared, &self.asked, &self.fields, time::now()) {
+            Found::Usable(stored, kept, Reuse::Fresh, answer) => Some((stored, kept, answer)),
+            Found::Usable(..) | Found::Forward(_) => None,
+        }
+    }
+
+    /// Waits for the answer of a flight and gives it, as far as it is for this request.
+    /// `company` is with whom it waits, or `None` if it leads: then every answer is for it.
+    async fn follow(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        mut passenger: Passenger<Failure>,
+        company: Option<&Company>,
+    ) -> Result<Outcome, BError> {
+        loop {
+            let opening = match passenger.news().await {
+                Some(News::Interim(status, fields)) => {
+                    deliver::interim(session, status, &fields).await?;
+                    continue;
+                }
+                Some(News::Opening(opening)) => opening,
+                None if company.is_some() => return Ok(Outcome::Again(Company::Nobody(None))),
+                None => Opening::Failed(Failure::Closed, None),
+            };
+            match opening {
+                Opening::Failed(failure, status) => {
+                    self.give_up(session, context, failure, status).await?;
+                }
+                Opening::Stands(stored, status) => {
+                    context.trail.fwd_status = Some(status.as_u16());
+                    context.trail.stored = true;
+                    self.give(session, context, &stored).await?;
+                }
+                Opening::Answer(arriving) => {
+                    if let Some(company) = company
+                        && (arriving.verdict.is_err()
+                            || !arriving.head.selecting.matches(&self.fields))
+                    {
+                        return Ok(Outcome::Again(company.without(&arriving)));
+                    }
+                    self.stream(session, context, &arriving, passenger).await?;
+                }
+            }
+            return Ok(Outcome::Answered);
+        }
+    }
+
+    /// Gives what is stored.
+    async fn give(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        stored: &Stored,
+    ) -> Result<(), BError> {
+        let kept = stored.head.fields.to_map();
+        let answer = lookup::choose(&self.asked, &self.fields, stored, &kept);
+        deliver::send(session, context, Reply::stored(stored, kept, &answer, time::now())).await
+    }
+
+    /// Gives an answer while it arrives.
+    async fn stream(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        arriving: &Arc<Arriving>,
+        passenger: Passenger<Failure>,
+    ) -> Result<(), BError> {
+        context.trail.fwd_status = Some(arriving.head.status.as_u16());
+        context.trail.stored = arriving.verdict.is_ok();
+        context.trail.detail = context.trail.detail.or(arriving.verdict.err());
+        let kept = arriving.head.fields.to_map();
+        let facts = Facts {
+            status: arriving.head.status,
+            fields: &kept,
+            length: arriving.length,
+            part: arriving.head.part.as_ref(),
+        };
+        // A part came because this very part was asked for.
+        let answer = match facts.part {
+            Some(_) => Answer::Whole,
+            None => answer::choose(&self.asked.ask.method, &self.fields, &facts),
+        };
+        let now = context.trail.collapsed.then(time::now);
+        let reply = Reply::arriving(arriving, kept, &answer, passenger, now);
+        deliver::send(session, context, reply).await
+    }
+
+    /// Gives something stale where that is allowed, or says how the origin failed.
+    async fn give_up(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        failure: Failure,
+        status: Option<StatusCode>,
+    ) -> Result<(), BError> {
+        context.trail.fwd_status = status.map(|status| status.as_u16());
+        let trouble = if status.is_some() { Trouble::Error } else { Trouble::Disconnected };
+        let directives = &self.asked.ask.directives;
+        let stale = self.forward.stored.as_ref().filter(|stored| {
+            may_serve_stale(&stored.head.freshness, directives, trouble, time::now())
+        });
+        if let Some(stored) = stale {
+            context.trail.detail = Some(Detail::StaleIfError);
+            return self.give(session, context, stored).await;
+        }
+        context.trail.detail = Some(failure.detail());
+        fail::refuse(session, &context.trail, status.unwrap_or(failure.status())).await
+    }
+}

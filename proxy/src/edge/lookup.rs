@@ -1,0 +1,79 @@
+//! Looks for a stored response that may answer.
+
+use http::{HeaderMap, HeaderName, header};
+
+use super::Shared;
+use super::decide::Asked;
+use crate::event::Fwd;
+use crate::policy::answer::{self, Answer, Facts};
+use crate::policy::reuse::{self, Reuse};
+use crate::stored::Stored;
+use crate::time::Timestamp;
+
+/// What was found.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// A stored response that may answer, and what of it.
+    Usable(Stored, HeaderMap, Reuse, Answer),
+    /// Nothing that may answer as it is.
+    Forward(Forward),
+}
+
+/// Why a request goes forward, and with what in hand.
+#[derive(Clone, Debug)]
+pub(super) struct Forward {
+    pub(super) why: Fwd,
+    /// What is stored, though it may not answer as it is.
+    pub(super) stored: Option<Stored>,
+    /// The request fields that are known to select among variants.
+    pub(super) selecting: Vec<HeaderName>,
+}
+
+/// Looks up what may answer a request with `fields`.
+pub(super) fn look_up(shared: &Shared, asked: &Asked, fields: &HeaderMap, now: Timestamp) -> Found {
+    let Some(shelf) = shared.store.look_up(&asked.key) else {
+        return Found::Forward(Forward { why: Fwd::UriMiss, stored: None, selecting: Vec::new() });
+    };
+    let forward = |why, stored| {
+        let selecting = shelf.newest().map(|newest| newest.head.selecting.names().to_vec());
+        Found::Forward(Forward { why, stored, selecting: selecting.unwrap_or_default() })
+    };
+    let Some(stored) = shelf.select(fields) else { return forward(Fwd::VaryMiss, None) };
+    let reuse = reuse::decide(&stored.head.freshness, &asked.ask.directives, now);
+    if let Reuse::Validate(why) = reuse {
+        return forward(why, Some(stored.clone()));
+    }
+    let kept = stored.head.fields.to_map();
+    match choose(asked, fields, stored, &kept) {
+        Answer::Missing => forward(Fwd::Partial, Some(stored.clone())),
+        answer => Found::Usable(stored.clone(), kept, reuse, answer),
+    }
+}
+
+/// What of `stored` answers the request.
+pub(super) fn choose(
+    asked: &Asked,
+    fields: &HeaderMap,
+    stored: &Stored,
+    kept: &HeaderMap,
+) -> Answer {
+    let facts = Facts {
+        status: stored.head.status,
+        fields: kept,
+        length: Some(stored.body.length()),
+        part: stored.head.part.as_ref(),
+    };
+    answer::choose(&asked.ask.method, fields, &facts)
+}
+
+impl Forward {
+    /// Whether what is stored can be validated.
+    pub(super) fn can_validate(&self) -> bool {
+        self.stored.as_ref().is_some_and(|stored| {
+            let fields = &stored.head.fields;
+            stored.head.part.is_none()
+                && (fields.get(&header::ETAG).is_some()
+                    || fields.get(&header::LAST_MODIFIED).is_some())
+        })
+    }
+}

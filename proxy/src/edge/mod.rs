@@ -1,0 +1,185 @@
+//! The rim: takes facts from a session, asks `policy`, and does what it says, phase by phase.
+
+mod decide;
+mod deliver;
+mod downstream;
+mod fail;
+mod fetch;
+mod follow;
+mod lookup;
+mod pass;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use forebay_config::{Route, Settings};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{BError, Error, ErrorSource};
+
+pub use downstream::Downstream;
+
+use crate::collapse::Flights;
+use crate::event::{Answered, Failure, Trail};
+use crate::observe::Observer;
+use crate::origin::{Connections, Origin, SetupError};
+use crate::policy::request::Plan;
+use crate::store::memory::Memory;
+
+/// What all requests share.
+#[derive(Debug)]
+pub struct Shared {
+    settings: Arc<Settings>,
+    origins: HashMap<String, Arc<Origin>>,
+    connections: Arc<Connections>,
+    /// The memory tier.
+    pub store: Memory,
+    /// The forward requests that are under way.
+    pub flights: Arc<Flights<Failure>>,
+    observer: Arc<Observer>,
+}
+
+impl Shared {
+    /// Sets up what `settings` describe.
+    ///
+    /// # Errors
+    ///
+    /// [`SetupError`] if a file that they name cannot be used.
+    pub fn new(settings: Arc<Settings>, observer: Arc<Observer>) -> Result<Self, SetupError> {
+        let mut origins = HashMap::new();
+        for origin in &settings.origins {
+            origins.insert(origin.name.clone(), Arc::new(Origin::new(origin)?));
+        }
+        Ok(Self {
+            origins,
+            connections: Arc::default(),
+            store: Memory::new(settings.cache.memory),
+            // Bodies on their way take a quarter of the memory at most; past it they stream
+            // through and are not stored.
+            flights: Arc::new(Flights::new(settings.cache.memory / 4)),
+            settings,
+            observer,
+        })
+    }
+}
+
+/// The edge, as pingora drives it.
+#[derive(Clone, Debug)]
+pub struct Edge {
+    shared: Arc<Shared>,
+}
+
+impl Edge {
+    /// An edge on what is shared.
+    #[must_use]
+    pub const fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+}
+
+/// One request, from its head to the log.
+#[derive(Debug)]
+pub struct Context {
+    begun: Instant,
+    route: Option<Arc<Route>>,
+    trail: Trail,
+    passing: Option<pass::Passing>,
+}
+
+#[async_trait]
+impl ProxyHttp for Edge {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context { begun: Instant::now(), route: None, trail: Trail::default(), passing: None }
+    }
+
+    fn init_downstream_modules(&self, _: &mut pingora::modules::http::HttpModules) {}
+
+    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool, BError> {
+        session.set_write_timeout(Some(deliver::SLOWEST_READ));
+        downstream::head_is_whole(session, true);
+        let asked = match decide::read(&self.shared, session) {
+            Ok(asked) => asked,
+            Err(refusal) => {
+                context.trail.detail = Some(refusal.detail);
+                fail::refuse(session, &context.trail, refusal.status).await?;
+                return Ok(true);
+            }
+        };
+        context.route = Some(Arc::clone(&asked.route));
+        match asked.plan {
+            Plan::LookUp => {
+                follow::answer(&self.shared, session, context, asked).await?;
+                Ok(true)
+            }
+            Plan::Pass(fwd, detail) => {
+                context.trail = Trail { fwd: Some(fwd), detail, ..Trail::default() };
+                context.passing = Some(pass::Passing::new(asked));
+                Ok(false)
+            }
+        }
+    }
+
+    async fn upstream_peer(&self, _: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>, BError> {
+        pass::peer(context).await
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _: &mut Session,
+        request: &mut RequestHeader,
+        context: &mut Context,
+    ) -> Result<(), BError> {
+        pass::request(request, context)
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> Result<(), BError> {
+        pass::response(&self.shared, session, response, context)
+    }
+
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        context: &mut Context,
+    ) -> Result<Option<std::time::Duration>, BError> {
+        pass::body(&self.shared, body.as_ref(), end, context);
+        Ok(None)
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        context: &mut Context,
+    ) -> FailToProxy {
+        fail::failed(session, error, context).await
+    }
+
+    fn suppress_error_log(&self, _: &Session, _: &Context, error: &Error) -> bool {
+        // A client that goes away is no fault of ours.
+        *error.esource() == ErrorSource::Downstream
+    }
+
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, context: &mut Context) {
+        downstream::head_is_whole(session, false);
+        self.shared.observer.answered(&Answered {
+            route: context.route.as_ref().map(|route| Arc::clone(&route.name)),
+            status: session.response_written().map_or(0, |head| head.status.as_u16()),
+            trail: context.trail,
+            bytes: session.body_bytes_sent() as u64,
+            took: context.begun.elapsed(),
+        });
+    }
+}

@@ -1,0 +1,221 @@
+//! What happened to a request, told once: the trail that `Cache-Status`, the log and the metrics
+//! are printed from.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+
+/// Why a request went forward (RFC 9211 §2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fwd {
+    /// The rules do not let this request use the cache.
+    Bypass,
+    /// Its method cannot be answered from the cache.
+    Method,
+    /// Nothing is stored under its URI.
+    UriMiss,
+    /// Something is stored under its URI, but no variant that it selects.
+    VaryMiss,
+    /// Nothing stored could be used, for another reason.
+    Miss,
+    /// The request itself asked for it, as by `Cache-Control: no-cache`.
+    Request,
+    /// What is stored is stale.
+    Stale,
+    /// What is stored is a part that does not cover the request.
+    Partial,
+}
+
+impl Fwd {
+    /// Every reason, for tables of metrics.
+    pub const ALL: [Self; 8] = [
+        Self::Bypass,
+        Self::Method,
+        Self::UriMiss,
+        Self::VaryMiss,
+        Self::Miss,
+        Self::Request,
+        Self::Stale,
+        Self::Partial,
+    ];
+
+    /// The token of RFC 9211.
+    #[must_use]
+    pub const fn token(self) -> &'static str {
+        match self {
+            Self::Bypass => "bypass",
+            Self::Method => "method",
+            Self::UriMiss => "uri-miss",
+            Self::VaryMiss => "vary-miss",
+            Self::Miss => "miss",
+            Self::Request => "request",
+            Self::Stale => "stale",
+            Self::Partial => "partial",
+        }
+    }
+}
+
+/// The one fact that decided, where `Fwd` alone does not say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Detail {
+    /// Answered stale while it is revalidated (RFC 5861 §3).
+    StaleWhileRevalidate,
+    /// Answered stale in place of an error (RFC 5861 §4).
+    StaleIfError,
+    /// Answered stale because the request allows it (RFC 9111 §5.2.1.2).
+    MaxStale,
+    /// `only-if-cached`, and nothing could answer (RFC 9111 §5.2.1.7).
+    OnlyIfCached,
+    /// Not stored: the route bypasses the cache.
+    RouteBypass,
+    /// Not looked up: the request carries a field or a cookie of `bypass_if`.
+    BypassIf,
+    /// Not stored: the response says `no-store`.
+    NoStore,
+    /// Not stored: the request says `no-store`.
+    RequestNoStore,
+    /// Not stored: the response says `private`.
+    Private,
+    /// Not stored: the request carried `Authorization`, and the response does not allow it.
+    Authorization,
+    /// Not stored: the response sets a cookie.
+    SetCookie,
+    /// Not stored: `Vary: *`.
+    VaryStar,
+    /// Not stored: neither origin nor route says how long, and no heuristic applies.
+    NoFreshness,
+    /// Not stored: it was stale when it came, and could not be validated.
+    Expired,
+    /// Not stored: this status is not stored.
+    Status,
+    /// Not stored: larger than `cache.max_object`.
+    TooLarge,
+    /// Not stored: its end never came.
+    Incomplete,
+    /// Not stored: this URI was invalidated while it was on its way.
+    Invalidated,
+    /// Not stored: an answer to `HEAD` has no body.
+    Head,
+    /// Not stored: a part without what RFC 9111 §3.3 asks for.
+    Part,
+    /// Forwarded alone: this URI lately gave an answer that could not be shared.
+    HitForMiss,
+    /// The origin could not be reached.
+    OriginUnreachable,
+    /// The origin did not answer in time.
+    OriginTimeout,
+    /// The origin answered what is not HTTP.
+    OriginInvalid,
+    /// The origin closed before its answer was whole.
+    OriginClosed,
+    /// No origin serves this host and path.
+    NoRoute,
+    /// The request is malformed.
+    BadRequest,
+}
+
+impl Detail {
+    /// The token that `Cache-Status`, the log and the metrics show.
+    #[must_use]
+    pub const fn token(self) -> &'static str {
+        match self {
+            Self::StaleWhileRevalidate => "stale-while-revalidate",
+            Self::StaleIfError => "stale-if-error",
+            Self::MaxStale => "max-stale",
+            Self::OnlyIfCached => "only-if-cached",
+            Self::RouteBypass => "route-bypass",
+            Self::BypassIf => "bypass-if",
+            Self::NoStore => "no-store",
+            Self::RequestNoStore => "request-no-store",
+            Self::Private => "private",
+            Self::Authorization => "authorization",
+            Self::SetCookie => "set-cookie",
+            Self::VaryStar => "vary-star",
+            Self::NoFreshness => "no-freshness",
+            Self::Expired => "expired",
+            Self::Status => "status",
+            Self::TooLarge => "too-large",
+            Self::Incomplete => "incomplete",
+            Self::Invalidated => "invalidated",
+            Self::Head => "head",
+            Self::Part => "part",
+            Self::HitForMiss => "hit-for-miss",
+            Self::OriginUnreachable => "origin-unreachable",
+            Self::OriginTimeout => "origin-timeout",
+            Self::OriginInvalid => "origin-invalid",
+            Self::OriginClosed => "origin-closed",
+            Self::NoRoute => "no-route",
+            Self::BadRequest => "bad-request",
+        }
+    }
+}
+
+/// How the origin failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// No connection could be made.
+    Unreachable,
+    /// It did not answer in time.
+    Timeout,
+    /// It answered what is not HTTP, or not allowed.
+    Invalid,
+    /// It closed before its answer was whole.
+    Closed,
+}
+
+impl Failure {
+    /// The status that says so to a client (RFC 9110 §15.6.3, §15.6.5).
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::Unreachable | Self::Invalid | Self::Closed => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    /// The fact that the trail tells.
+    #[must_use]
+    pub const fn detail(self) -> Detail {
+        match self {
+            Self::Unreachable => Detail::OriginUnreachable,
+            Self::Timeout => Detail::OriginTimeout,
+            Self::Invalid => Detail::OriginInvalid,
+            Self::Closed => Detail::OriginClosed,
+        }
+    }
+}
+
+/// How a request was answered: the parameters of one `Cache-Status` member (RFC 9211 §2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trail {
+    /// Why it went forward; `None` for a hit, or if it went nowhere.
+    pub fwd: Option<Fwd>,
+    /// Answered from what was stored, without going forward.
+    pub hit: bool,
+    /// The status that the origin answered with.
+    pub fwd_status: Option<u16>,
+    /// What is left of the lifetime of the answer, in seconds.
+    pub ttl: Option<i64>,
+    /// The origin's answer was stored.
+    pub stored: bool,
+    /// It shared another request's forward request.
+    pub collapsed: bool,
+    /// The fact that decided.
+    pub detail: Option<Detail>,
+}
+
+/// A request that has been answered.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// The route that it took.
+    pub route: Option<Arc<str>>,
+    /// The status that the client got; zero if it got none.
+    pub status: u16,
+    /// How it was answered.
+    pub trail: Trail,
+    /// Bytes of body that the client got.
+    pub bytes: u64,
+    /// From the request's head to the end of the answer.
+    pub took: Duration,
+}

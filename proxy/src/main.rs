@@ -1,0 +1,7 @@
+//! The program `forebay`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    forebay::cli::run()
+}

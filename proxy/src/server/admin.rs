@@ -1,0 +1,36 @@
+//! The admin listener, as pingora drives it.
+
+use async_trait::async_trait;
+use http::{HeaderValue, Method, Response, header};
+use pingora::apps::http_app::ServeHttp;
+use pingora::protocols::http::ServerSession;
+
+use crate::admin::Admin;
+
+/// Serves [`Admin`].
+pub(super) struct AdminListener {
+    admin: Admin,
+}
+
+impl AdminListener {
+    pub(super) const fn new(admin: Admin) -> Self {
+        Self { admin }
+    }
+}
+
+#[async_trait]
+impl ServeHttp for AdminListener {
+    async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
+        let head = session.req_header();
+        let answer = self.admin.answer(&head.method, head.uri.path(), &head.headers);
+        let length = HeaderValue::from(answer.body.len());
+        let body = if head.method == Method::HEAD { String::new() } else { answer.body };
+        let mut response = Response::new(body.into_bytes());
+        *response.status_mut() = answer.status;
+        let fields = response.headers_mut();
+        fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.kind));
+        fields.insert(header::CONTENT_LENGTH, length);
+        fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}

@@ -1,0 +1,259 @@
+//! Wires everything and runs it: listeners, services, stop and upgrade.
+
+mod admin;
+mod front;
+mod listening;
+mod origin;
+mod stop;
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread::available_parallelism;
+
+use forebay_config::Settings;
+use pingora::apps::HttpServerOptions;
+use pingora::listeners::tls::TlsSettings;
+use pingora::proxy::HttpProxy;
+use pingora::server::configuration::{Opt, ServerConf};
+use pingora::server::{RunArgs, Server};
+use pingora::services::listening::Service;
+
+use crate::admin::Admin;
+use crate::edge::{Edge, Shared};
+use crate::observe::{DeclareError, Observer};
+use crate::origin::SetupError;
+use front::Front;
+use listening::Listening;
+use stop::Stop;
+
+/// What to run.
+#[derive(Debug)]
+pub struct Plan {
+    /// The settings.
+    pub settings: Settings,
+    /// Where the sample platform listens, if it is to run.
+    pub demo: Option<Bound>,
+    /// Take the listening sockets over from the edge that runs.
+    pub upgrade: bool,
+}
+
+/// Why a server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address} for `{name}`")]
+    Bind {
+        /// The listener's name.
+        name: String,
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A certificate or its key cannot be used.
+    #[error("listeners.{name}.tls: cannot use {cert} with {key}")]
+    Tls {
+        /// The listener's name.
+        name: String,
+        /// The file of the certificate.
+        cert: String,
+        /// The file of the key.
+        key: String,
+        /// Why.
+        #[source]
+        source: Option<pingora::BError>,
+    },
+    /// What the settings say of an origin cannot be set up.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The metrics contradict each other.
+    #[error(transparent)]
+    Declare(#[from] DeclareError),
+}
+
+/// A socket that listens, and what for.
+#[derive(Debug)]
+pub struct Bound {
+    name: String,
+    scheme: &'static str,
+    address: SocketAddr,
+    /// `None` if it is to be taken over from another process.
+    socket: Option<TcpListener>,
+}
+
+impl Bound {
+    /// The address, with the port that it really has.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// Listens on `address`; connections wait until somebody serves them.
+///
+/// # Errors
+///
+/// [`StartError::Bind`] if that is not possible.
+pub fn bind(name: &str, address: SocketAddr) -> Result<Bound, StartError> {
+    let bind = || {
+        let socket = TcpListener::bind(address)?;
+        socket.set_nonblocking(true)?;
+        Ok(Bound {
+            name: name.to_owned(),
+            scheme: "http",
+            address: socket.local_addr()?,
+            socket: Some(socket),
+        })
+    };
+    bind().map_err(|source| StartError::Bind { name: name.to_owned(), address, source })
+}
+
+/// Where a server listens, as it is told to whoever started it.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    listeners: Vec<(String, String)>,
+}
+
+impl Addresses {
+    /// The URL of the first of the edge's listeners.
+    #[must_use]
+    pub fn edge(&self) -> Option<&str> {
+        self.listeners.first().map(|(_, url)| url.as_str())
+    }
+}
+
+impl fmt::Display for Addresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, url) in &self.listeners {
+            writeln!(f, "listening {name} {url}")?;
+        }
+        writeln!(f, "ready")
+    }
+}
+
+/// Runs what `plan` says until it is told to stop. `started` learns where it listens.
+///
+/// # Errors
+///
+/// [`StartError`]; nothing is served then.
+pub fn run(plan: Plan, started: &dyn Fn(&Addresses)) -> Result<(), StartError> {
+    let settings = Arc::new(plan.settings);
+    let conf = || configuration(&settings);
+    let ready = Arc::new(AtomicBool::new(false));
+    let stop = Arc::new(Stop::new(settings.server.grace, Arc::clone(&ready)));
+    let observer = Arc::new(Observer::new(&settings)?);
+    let shared = Arc::new(Shared::new(Arc::clone(&settings), Arc::clone(&observer))?);
+
+    let edge = edge_service(&settings, conf(), &shared, &stop, plan.upgrade)?;
+    let admin = admin_service(&settings, shared, observer, &ready, plan.upgrade)?;
+    let addresses =
+        Addresses { listeners: edge.urls().chain(admin.urls()).collect() };
+
+    let options = Opt { upgrade: plan.upgrade, ..Opt::default() };
+    let mut server = Server::new_with_opt_and_conf(options, conf());
+    server.bootstrap();
+    server.add_service(edge);
+    server.add_service(admin);
+    if let Some(bound) = plan.demo {
+        let service = Service::new("origin".to_owned(), origin::SamplePlatform::default());
+        server.add_service(Listening::new(service, vec![bound], None));
+    }
+    ready.store(true, std::sync::atomic::Ordering::Relaxed);
+    started(&addresses);
+    server.run(RunArgs { shutdown_signal: Box::new(stop::Signals::new(stop)) });
+    Ok(())
+}
+
+fn configuration(settings: &Settings) -> ServerConf {
+    let mut conf = ServerConf {
+        threads: settings
+            .server
+            .threads
+            .unwrap_or_else(|| available_parallelism().map_or(1, std::num::NonZero::get)),
+        // After the sockets have been handed over, what runs is drained for this long.
+        grace_period_seconds: Some(settings.server.grace.as_secs()),
+        graceful_shutdown_timeout_seconds: Some(1),
+        ..ServerConf::default()
+    };
+    if let Some(path) = &settings.server.upgrade_socket {
+        conf.upgrade_sock = path.display().to_string();
+    }
+    conf
+}
+
+fn edge_service(
+    settings: &Settings,
+    conf: ServerConf,
+    shared: &Arc<Shared>,
+    stop: &Arc<Stop>,
+    upgrade: bool,
+) -> Result<Listening<Front>, StartError> {
+    let mut proxy = HttpProxy::new(Edge::new(Arc::clone(shared)), Arc::new(conf));
+    let mut options = HttpServerOptions::default();
+    options.h2c = true;
+    proxy.server_options = Some(options);
+    proxy.handle_init_modules();
+    let mut service = Service::new("edge".to_owned(), Front::new(proxy, Arc::clone(stop)));
+    let mut sockets = Vec::new();
+    for listener in &settings.listeners {
+        let mut bound = listen(&listener.name, listener.address, upgrade)?;
+        let address = bound.address.to_string();
+        match &listener.tls {
+            None => service.add_tcp(&address),
+            Some(tls) => {
+                bound.scheme = "https";
+                service.add_tls_with_settings(&address, None, tls_settings(&listener.name, tls)?);
+            }
+        }
+        sockets.push(bound);
+    }
+    Ok(Listening::new(service, sockets, Some(Arc::clone(stop))))
+}
+
+fn admin_service(
+    settings: &Settings,
+    shared: Arc<Shared>,
+    observer: Arc<Observer>,
+    ready: &Arc<AtomicBool>,
+    upgrade: bool,
+) -> Result<Listening<admin::AdminListener>, StartError> {
+    let token = settings.admin.token.clone();
+    let admin = Admin::new(shared, observer, token, Arc::clone(ready));
+    let mut service = Service::new("admin".to_owned(), admin::AdminListener::new(admin));
+    service.threads = Some(1);
+    let bound = listen("admin", settings.admin.address, upgrade)?;
+    service.add_tcp(&bound.address.to_string());
+    Ok(Listening::new(service, vec![bound], None))
+}
+
+/// Listens on `address`, or leaves it to be taken over.
+fn listen(name: &str, address: SocketAddr, upgrade: bool) -> Result<Bound, StartError> {
+    if upgrade {
+        return Ok(Bound { name: name.to_owned(), scheme: "http", address, socket: None });
+    }
+    bind(name, address)
+}
+
+fn tls_settings(name: &str, tls: &forebay_config::Tls) -> Result<TlsSettings, StartError> {
+    let (cert, key) = (tls.cert.display().to_string(), tls.key.display().to_string());
+    let refuse = |source| StartError::Tls {
+        name: name.to_owned(),
+        cert: cert.clone(),
+        key: key.clone(),
+        source,
+    };
+    // Pingora panics where these do not fit, so they are tried first.
+    match pingora::tls::load_certs_and_key_files(&cert, &key) {
+        Ok(Some(_)) => {}
+        Ok(None) => return Err(refuse(None)),
+        Err(error) => return Err(refuse(Some(error))),
+    }
+    let mut settings =
+        TlsSettings::intermediate(&cert, &key).map_err(|error| refuse(Some(error)))?;
+    settings.enable_h2();
+    Ok(settings)
+}

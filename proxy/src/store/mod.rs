@@ -1,0 +1,4 @@
+//! Keeps stored responses: what is kept under a key, and in which tier.
+
+pub mod memory;
+pub mod shelf;

@@ -1,0 +1,328 @@
+//! A stored response: a head and a body kept under a key (RFC 9111 §2).
+
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use crate::field::range::ContentRange;
+use crate::field::vary;
+use crate::time::{Seconds, Timestamp};
+
+/// The head of a stored response, with all that decides about its reuse worked out once.
+#[derive(Clone, Debug)]
+pub struct StoredHead {
+    /// The status it was stored with.
+    pub status: StatusCode,
+    /// The fields it was stored with.
+    pub fields: Fields,
+    /// What decides whether it may answer.
+    pub freshness: Freshness,
+    /// Which requests it may answer, beyond its key.
+    pub selecting: Selecting,
+    /// What part of the whole it holds; `None` if it is the whole (RFC 9111 §3.3).
+    pub part: Option<ContentRange>,
+}
+
+/// A stored response. Cloning shares head and body.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The head and its facts.
+    pub head: Arc<StoredHead>,
+    /// The body.
+    pub body: Body,
+}
+
+impl Stored {
+    /// Bytes that this stored response takes, its own bookkeeping included.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        /// `Stored` itself, the counters of its `Arc`s, and the tables of the allocator.
+        const OVERHEAD: u64 = 160;
+        let head = size_of::<StoredHead>() + self.head.fields.len() + self.head.selecting.size();
+        OVERHEAD + head as u64 + self.body.length() + 48 * self.body.pieces() as u64
+    }
+}
+
+/// What decides whether a stored response may answer (RFC 9111 §4.2), worked out when it was
+/// stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Freshness {
+    /// When the response came in: `response_time` (RFC 9111 §4.2.3).
+    pub arrived: Timestamp,
+    /// How old it was by then: `corrected_initial_age` (RFC 9111 §4.2.3).
+    pub initial_age: Seconds,
+    /// How long it is fresh, counted from an age of zero (RFC 9111 §4.2.1).
+    pub lifetime: Seconds,
+    /// `no-cache`: it must be validated before each use (RFC 9111 §5.2.2.4).
+    pub always_validate: bool,
+    /// It must not be used stale: `must-revalidate`, `proxy-revalidate`, `s-maxage`
+    /// (RFC 9111 §4.2.4).
+    pub never_stale: bool,
+    /// How long past its lifetime it may answer while it is revalidated (RFC 5861 §3).
+    pub while_revalidate: Seconds,
+    /// How long past its lifetime it may answer in place of an error, if anybody said
+    /// (RFC 5861 §4).
+    pub if_error: Option<Seconds>,
+}
+
+impl Freshness {
+    /// `current_age` (RFC 9111 §4.2.3).
+    #[must_use]
+    pub const fn age(&self, now: Timestamp) -> Seconds {
+        self.initial_age.plus(now.since(self.arrived))
+    }
+
+    /// How much of its lifetime is left; negative once it is stale (RFC 9211 §2.4).
+    #[must_use]
+    pub fn ttl(&self, now: Timestamp) -> i64 {
+        let lifetime = i64::try_from(self.lifetime.0).unwrap_or(i64::MAX);
+        lifetime.saturating_sub(i64::try_from(self.age(now).0).unwrap_or(i64::MAX))
+    }
+
+    /// How long it has been stale; zero while it is fresh, and at the very moment it turns stale.
+    #[must_use]
+    pub const fn staleness(&self, now: Timestamp) -> Seconds {
+        self.age(now).minus(self.lifetime)
+    }
+
+    /// Whether it is fresh (RFC 9111 §4.2).
+    #[must_use]
+    pub const fn is_fresh(&self, now: Timestamp) -> bool {
+        // Equality is stale: fresh means lifetime > age.
+        self.lifetime.0 > self.age(now).0
+    }
+}
+
+/// The request fields that selected a stored response among its variants (RFC 9111 §4.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selecting {
+    names: Box<[HeaderName]>,
+    values: Box<[Option<Bytes>]>,
+}
+
+impl Selecting {
+    /// Notes what `request` said in the fields that `Vary` names.
+    #[must_use]
+    pub fn new(names: &[HeaderName], request: &HeaderMap) -> Self {
+        Self { names: names.into(), values: vary::secondary(names, request).into() }
+    }
+
+    /// Whether `request` selects the same variant.
+    #[must_use]
+    pub fn matches(&self, request: &HeaderMap) -> bool {
+        self.names.is_empty() || *self.values == *vary::secondary(&self.names, request)
+    }
+
+    /// The names of the fields that select.
+    #[must_use]
+    pub fn names(&self) -> &[HeaderName] {
+        &self.names
+    }
+
+    fn size(&self) -> usize {
+        let values: usize = self.values.iter().flatten().map(Bytes::len).sum();
+        values + self.names.len() * (size_of::<HeaderName>() + size_of::<Option<Bytes>>())
+    }
+}
+
+/// Field lines in one piece of memory, as HTTP/1.1 writes them.
+#[derive(Clone, Debug, Default)]
+pub struct Fields {
+    wire: Bytes,
+}
+
+impl Fields {
+    /// Writes down `map`.
+    #[must_use]
+    pub fn new(map: &HeaderMap) -> Self {
+        let size = map.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        let mut wire = BytesMut::with_capacity(size);
+        for (name, value) in map {
+            wire.put_slice(name.as_str().as_bytes());
+            wire.put_slice(b": ");
+            wire.put_slice(value.as_bytes());
+            wire.put_slice(b"\r\n");
+        }
+        Self { wire: wire.freeze() }
+    }
+
+    /// The lines, name and value. No copy is made of a value.
+    pub fn iter(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> + '_ {
+        let mut rest = self.wire.clone();
+        std::iter::from_fn(move || {
+            let end = rest.windows(2).position(|pair| pair == b"\r\n")?;
+            let line = rest.split_to(end + 2).slice(..end);
+            let colon = line.iter().position(|&byte| byte == b':')?;
+            let name = HeaderName::from_bytes(line.get(..colon)?).ok_or_end()?;
+            let value = HeaderValue::from_maybe_shared(line.slice(colon + 2..)).ok_or_end()?;
+            Some((name, value))
+        })
+    }
+
+    /// The first value of `name`.
+    #[must_use]
+    pub fn get(&self, name: &HeaderName) -> Option<HeaderValue> {
+        self.iter().find(|(other, _)| other == name).map(|(_, value)| value)
+    }
+
+    /// The lines as a map.
+    #[must_use]
+    pub fn to_map(&self) -> HeaderMap {
+        let mut map = HeaderMap::with_capacity(16);
+        for (name, value) in self.iter() {
+            map.append(name, value);
+        }
+        map
+    }
+
+    /// Bytes that the lines take.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.wire.len()
+    }
+
+    /// Whether there is no line.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.wire.is_empty()
+    }
+}
+
+/// Ends the lines at one that cannot be read. None can be: all were written from a `HeaderMap`.
+trait OrEnd<T> {
+    fn ok_or_end(self) -> Option<T>;
+}
+
+impl<T, E> OrEnd<T> for Result<T, E> {
+    fn ok_or_end(self) -> Option<T> {
+        debug_assert!(self.is_ok(), "a line was written from a valid name and value");
+        match self {
+            Ok(part) => Some(part),
+            Err(_) => None,
+        }
+    }
+}
+
+/// The body of a stored response, in the pieces in which it arrived or in one.
+#[derive(Clone, Debug, Default)]
+pub struct Body {
+    pieces: Pieces,
+    length: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+enum Pieces {
+    #[default]
+    None,
+    One(Bytes),
+    Many(Arc<[Bytes]>),
+}
+
+/// Up to this many bytes, pieces are joined: one copy when stored, fewer writes on every hit.
+const JOIN_BELOW: u64 = 128 * 1024;
+
+impl Body {
+    /// Takes the pieces over, joined if they are small.
+    #[must_use]
+    pub fn new(pieces: Vec<Bytes>) -> Self {
+        let length = pieces.iter().map(|piece| piece.len() as u64).sum();
+        let pieces = match <[Bytes; 1]>::try_from(pieces) {
+            Ok([one]) => Pieces::One(one),
+            Err(none) if none.is_empty() => Pieces::None,
+            Err(many) if length <= JOIN_BELOW => Pieces::One(many.concat().into()),
+            Err(many) => Pieces::Many(many.into()),
+        };
+        Self { pieces, length }
+    }
+
+    /// Its length in bytes.
+    #[must_use]
+    pub const fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// How many pieces it is kept in.
+    #[must_use]
+    pub fn pieces(&self) -> usize {
+        self.as_slice().len()
+    }
+
+    /// The pieces, in order.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Bytes] {
+        match &self.pieces {
+            Pieces::None => &[],
+            Pieces::One(one) => std::slice::from_ref(one),
+            Pieces::Many(many) => many,
+        }
+    }
+
+    /// The bytes from `start` up to but not including `end`, sharing memory. What lies outside of
+    /// the body is left out.
+    #[must_use]
+    pub fn slice(&self, start: u64, end: u64) -> Vec<Bytes> {
+        let mut at = 0_u64;
+        let mut out = Vec::new();
+        for piece in self.as_slice() {
+            let length = piece.len() as u64;
+            let (from, to) = (start.max(at) - at, end.min(at + length).saturating_sub(at));
+            if from < to {
+                // Both lie within a piece, so they fit.
+                let range = usize::try_from(from).unwrap_or(0)..usize::try_from(to).unwrap_or(0);
+                out.push(piece.slice(range));
+            }
+            at += length;
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn keeps_all_lines_of_a_field_in_order() {
+        let mut map = HeaderMap::new();
+        map.append("x-a", HeaderValue::from_static("1"));
+        map.append("x-b", HeaderValue::from_static(""));
+        map.append("x-a", HeaderValue::from_static("2"));
+        assert_eq!(Fields::new(&map).to_map(), map);
+    }
+
+    #[test]
+    fn is_stale_as_soon_as_its_age_reaches_its_lifetime() {
+        let freshness = Freshness {
+            arrived: Timestamp::from_seconds(100),
+            initial_age: Seconds(10),
+            lifetime: Seconds(60),
+            always_validate: false,
+            never_stale: false,
+            while_revalidate: Seconds::ZERO,
+            if_error: None,
+        };
+        assert!(freshness.is_fresh(Timestamp::from_seconds(149)));
+        assert!(!freshness.is_fresh(Timestamp::from_seconds(150)));
+        assert_eq!(freshness.ttl(Timestamp::from_seconds(149)), 1);
+        assert_eq!(freshness.ttl(Timestamp::from_seconds(153)), -3);
+    }
+
+    proptest! {
+        #[test]
+        fn cuts_the_same_bytes_out_of_pieces_as_out_of_one(
+            pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..6),
+            start in 0_usize..250,
+            length in 0_usize..250,
+        ) {
+            let whole = pieces.concat();
+            let expected: Vec<u8> = whole.iter().copied().skip(start).take(length).collect();
+            let many = Body {
+                length: whole.len() as u64,
+                pieces: Pieces::Many(pieces.into_iter().map(Bytes::from).collect()),
+            };
+            prop_assert_eq!(many.slice(start as u64, (start + length) as u64).concat(), expected);
+        }
+    }
+}
