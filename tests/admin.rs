@@ -62,12 +62,12 @@ async fn d11_is_not_reached_through_the_edge() {
 #[tokio::test]
 async fn d11_demands_its_token() {
     let origin = Origin::start().await;
-    let edge = Setup::before(&origin).admin("token = \"a long secret token\"").start().await;
+    let edge = Setup::before(&origin).admin("token = \"a-long-secret-token\"").start().await;
     let ask = |token: &'static str| Request::get("/metrics").field("Authorization", token);
     edge.admin(&Request::get("/metrics")).await.status(401);
-    edge.admin(&ask("Bearer a wrong token")).await.status(401);
-    edge.admin(&ask("Basic a long secret token")).await.status(401);
-    edge.admin(&ask("Bearer a long secret token")).await.status(200);
+    edge.admin(&ask("Bearer a-wrong-token")).await.status(401);
+    edge.admin(&ask("Basic a-long-secret-token")).await.status(401);
+    edge.admin(&ask("Bearer a-long-secret-token")).await.status(200);
 }
 
 #[tokio::test]

@@ -185,11 +185,12 @@ impl Answer {
     pub(super) fn steps(&self, method: &str) -> (Vec<Step>, After) {
         let mut steps = self.before.clone();
         let (framing, body, after) = self.framed();
-        if !matches!(self.body, Body::Steps(..)) {
+        let raw = matches!(self.body, Body::Steps(..));
+        if !raw {
             steps.push(Step::Send(self.head(&framing)));
         }
         let bodiless = method == "HEAD" || matches!(self.status, 204 | 304);
-        if !bodiless {
+        if raw || !bodiless {
             steps.extend(body);
         }
         (steps, after)

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::answer::{After, Step};
 use super::{Answer, soon};
@@ -83,6 +83,8 @@ impl Origin {
         let shared = Arc::new(Shared { state, changed: watch::Sender::new(()) });
         let accepting = Arc::clone(&shared);
         let task = tokio::spawn(async move {
+            // They end with the task.
+            let mut connections = JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.expect("it listens");
                 let connection = accepting.change(|state| {
@@ -91,7 +93,7 @@ impl Origin {
                 });
                 let shared = Arc::clone(&accepting);
                 // The edge may hang up whenever it likes.
-                tokio::spawn(async move { drop(converse(stream, connection, &shared).await) });
+                connections.spawn(async move { drop(converse(stream, connection, &shared).await) });
             }
         });
         Self { address, shared, task }
@@ -130,7 +132,7 @@ impl Origin {
         self.shared.state().scripts.insert(path.to_owned(), Arc::new(script));
     }
 
-    /// Refuses connections from now on, as a dead server does.
+    /// Ends every connection and refuses new ones, as a dead server does.
     pub(crate) async fn stop(&mut self) {
         self.task.abort();
         let stopped = soon("the origin to stop", &mut self.task).await;
