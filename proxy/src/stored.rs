@@ -154,9 +154,10 @@ impl Fields {
             let end = rest.windows(2).position(|pair| pair == b"\r\n")?;
             let line = rest.split_to(end + 2).slice(..end);
             let colon = line.iter().position(|&byte| byte == b':')?;
-            let name = HeaderName::from_bytes(line.get(..colon)?).ok_or_end()?;
-            let value = HeaderValue::from_maybe_shared(line.slice(colon + 2..)).ok_or_end()?;
-            Some((name, value))
+            let name = HeaderName::from_bytes(line.get(..colon)?);
+            let value = HeaderValue::from_maybe_shared(line.slice(colon + 2..));
+            let valid = "lines are written from names and values that were valid";
+            Some((name.expect(valid), value.expect(valid)))
         })
     }
 
@@ -186,21 +187,6 @@ impl Fields {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.wire.is_empty()
-    }
-}
-
-/// Ends the lines at one that cannot be read. None can be: all were written from a `HeaderMap`.
-trait OrEnd<T> {
-    fn ok_or_end(self) -> Option<T>;
-}
-
-impl<T, E> OrEnd<T> for Result<T, E> {
-    fn ok_or_end(self) -> Option<T> {
-        debug_assert!(self.is_ok(), "a line was written from a valid name and value");
-        match self {
-            Ok(part) => Some(part),
-            Err(_) => None,
-        }
     }
 }
 

@@ -64,6 +64,12 @@ fn read(file: &Path) -> Result<Settings, Refusal> {
         )
     })?;
     let folder = file.parent().unwrap_or(Path::new(""));
-    let variable = |name: &str| std::env::var(name).map_or(None, Some);
     Ok(forebay_config::parse(&file.display().to_string(), &text, folder, &variable)?)
+}
+
+/// A variable of the environment. One that is not Unicode is as good as unset: no settings can
+/// hold it.
+#[expect(clippy::disallowed_methods, reason = "the error says only that it is not there")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }

@@ -91,7 +91,7 @@ fn authority(head: &RequestHeader) -> Result<&str, Refusal> {
     let mut hosts = head.headers.get_all(header::HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
         (None, _) => None,
-        (Some(one), None) => Some(one.to_str().map_err(|_| MALFORMED)?.trim()),
+        (Some(one), None) => Some(one.to_str().map_err(|_not_ascii| MALFORMED)?.trim()),
         (Some(_), Some(_)) => return Err(MALFORMED),
     };
     match (head.uri.authority().map(http::uri::Authority::as_str), host) {

@@ -8,7 +8,6 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -36,16 +35,30 @@ const SLOWEST_HEAD: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Downstream {
     inner: Stream,
-    /// The date that the next head is to have.
-    date: Mutex<Option<[u8; LENGTH]>>,
+    told: Mutex<Told>,
     /// A head with its date put back, that is not written out yet.
     patched: Bytes,
     /// What was read to see which protocol the client speaks.
     ahead: Bytes,
-    /// What is being read belongs to a head.
-    in_head: AtomicBool,
-    /// When the first byte of the head came.
-    head_began: Option<Instant>,
+}
+
+/// What the rim tells the connection.
+#[derive(Debug)]
+struct Told {
+    /// The date that the next head is to have.
+    date: Option<[u8; LENGTH]>,
+    reading: Reading,
+}
+
+/// What is being read.
+#[derive(Debug)]
+enum Reading {
+    /// Nothing yet, and then a head.
+    Nothing,
+    /// A head that began at that moment.
+    Head(Instant),
+    /// What belongs to a head that is whole.
+    Body,
 }
 
 impl Downstream {
@@ -54,37 +67,44 @@ impl Downstream {
     pub fn new(stream: Stream) -> Self {
         Self {
             inner: stream,
-            date: Mutex::new(None),
+            told: Mutex::new(Told { date: None, reading: Reading::Nothing }),
             patched: Bytes::new(),
             ahead: Bytes::new(),
-            in_head: AtomicBool::new(true),
-            head_began: None,
         }
     }
 
-    fn of(session: &Session) -> Option<&Self> {
-        session.as_ref().stream()?.as_any().downcast_ref()
+    fn told(&mut self) -> &mut Told {
+        self.told.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take_date(&mut self) -> Option<[u8; LENGTH]> {
-        self.date.get_mut().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    /// Counts the time since the first byte of a head.
+    /// Counts the time since the first byte of a head; called when bytes have come.
     fn head_is_late(&mut self) -> bool {
-        if !*self.in_head.get_mut() {
-            self.head_began = None;
-            return false;
+        let reading = &mut self.told().reading;
+        match reading {
+            Reading::Nothing => {
+                *reading = Reading::Head(Instant::now());
+                false
+            }
+            Reading::Head(began) => began.elapsed() > SLOWEST_HEAD,
+            Reading::Body => false,
         }
-        let began = *self.head_began.get_or_insert_with(Instant::now);
-        began.elapsed() > SLOWEST_HEAD
     }
 }
 
-/// Notes that the head of a request is whole, or (`false`) that another one may follow.
-pub(super) fn head_is_whole(session: &Session, whole: bool) {
-    if let Some(stream) = Downstream::of(session) {
-        stream.in_head.store(!whole, Ordering::Relaxed);
+/// Notes that the head of the request is whole.
+pub(super) fn head_is_whole(session: &Session) {
+    tell(session, |told| told.reading = Reading::Body);
+}
+
+/// Notes that the request is answered, so that another one may follow.
+pub(super) fn is_answered(session: &Session) {
+    tell(session, |told| told.reading = Reading::Nothing);
+}
+
+fn tell(session: &Session, change: impl FnOnce(&mut Told)) {
+    let stream = session.as_ref().stream().and_then(|stream| stream.as_any().downcast_ref());
+    if let Some(Downstream { told, .. }) = stream {
+        change(&mut told.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -94,10 +114,8 @@ pub(super) fn keep_date(session: &Session, head: &ResponseHeader) {
         return;
     }
     let date = head.headers.get(header::DATE);
-    let date = date.and_then(|date| <[u8; LENGTH]>::try_from(date.as_bytes()).map_or(None, Some));
-    if let (Some(date), Some(stream)) = (date, Downstream::of(session)) {
-        *stream.date.lock().unwrap_or_else(PoisonError::into_inner) = Some(date);
-    }
+    let date = date.and_then(|date| date.as_bytes().first_chunk::<LENGTH>().copied());
+    tell(session, |told| told.date = date);
 }
 
 /// The bytes of `head` with `date` in place of the one that is there; `None` if none is.
@@ -118,7 +136,7 @@ impl AsyncWrite for Downstream {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if this.patched.is_empty()
-            && let Some(date) = this.take_date()
+            && let Some(date) = this.told().date.take()
             && let Some(patched) = patch(bytes, date)
         {
             this.patched = patched;
@@ -242,7 +260,8 @@ mod tests {
     fn puts_the_stored_date_into_a_head() {
         let head = b"HTTP/1.1 200 OK\r\nA: b\r\nDate: Mon, 23 Nov 2026 01:02:03 GMT\r\n\r\nbody";
         let patched = patch(head, *STORED).expect("there is a date");
-        let expected = b"HTTP/1.1 200 OK\r\nA: b\r\nDate: Thu, 01 Jan 1970 00:00:09 GMT\r\n\r\nbody";
+        let expected =
+            b"HTTP/1.1 200 OK\r\nA: b\r\nDate: Thu, 01 Jan 1970 00:00:09 GMT\r\n\r\nbody";
         assert_eq!(patched, &expected[..]);
     }
 

@@ -154,16 +154,15 @@ impl Fetch {
         let invalid = |_: pingora::BError| Failure::Invalid;
         let fields = forward::fields(fields, &asked.client, purpose);
         let path = asked.target.path_and_query();
-        let mut request =
-            RequestHeader::build(method, path.as_bytes(), Some(fields.len() + 1)).map_err(invalid)?;
+        let mut request = RequestHeader::build(method, path.as_bytes(), Some(fields.len() + 1))
+            .map_err(invalid)?;
         let host = asked.origin.settings().host.as_deref().unwrap_or(asked.target.authority());
         request.insert_header(header::HOST, host).map_err(invalid)?;
         for (name, value) in fields.iter().filter(|(name, _)| **name != header::HOST) {
             request.append_header(name.clone(), value.clone()).map_err(invalid)?;
         }
         self.since = time::now();
-        let (mut exchange, mut head) =
-            self.shared.connections.ask(&asked.origin, &request).await?;
+        let (mut exchange, mut head) = self.shared.connections.ask(&asked.origin, &request).await?;
         while head.status.is_informational() {
             if head.status != StatusCode::CONTINUE {
                 let fields = Sanitised::new(&head.headers).fields;
@@ -176,8 +175,7 @@ impl Fetch {
 
     fn admit(&self, status: StatusCode, fields: &HeaderMap, ranged: bool) -> Admission {
         let Asked { ask, target, route, .. } = &*self.order.asked;
-        let arrival =
-            Arrival { status, fields, asked: self.since, arrived: time::now(), ranged };
+        let arrival = Arrival { status, fields, asked: self.since, arrived: time::now(), ranged };
         admit::admit(ask, &arrival, target.path(), &route.policy)
     }
 
@@ -323,7 +321,8 @@ impl Fetch {
         }
         let fields = freshen::updated(&kept, answer);
         let status = stored.head.status;
-        let get = crate::policy::request::Ask { method: Method::GET, ..self.order.asked.ask.clone() };
+        let get =
+            crate::policy::request::Ask { method: Method::GET, ..self.order.asked.ask.clone() };
         let Asked { target, route, .. } = &*self.order.asked;
         let arrival = Arrival {
             status,
@@ -382,6 +381,11 @@ impl Fetch {
 
     fn store_whole(&self, arriving: &Arriving, pieces: Vec<Bytes>) {
         let body = Body::new(pieces);
+        let said = arriving.head.part.and_then(|part| part.range);
+        if said.is_some_and(|range| range.length() != body.length()) {
+            debug!("{}: a part that is not as long as it says", self.order.asked.target);
+            return;
+        }
         let mut stored = Stored { head: Arc::new(arriving.head.clone()), body };
         if let (Some(new), Some(old)) = (&stored.head.part, &self.order.forward.stored)
             && let Some(held) = &old.head.part
@@ -422,10 +426,7 @@ pub(super) fn store(shared: &Shared, key: &Key, stored: &Stored, since: Epoch) {
 
 /// Whether a reason not to share an answer will hold for other requests as well.
 const fn concerns_all(reason: Detail) -> bool {
-    !matches!(
-        reason,
-        Detail::Authorization | Detail::RequestNoStore | Detail::Head | Detail::Part
-    )
+    !matches!(reason, Detail::Authorization | Detail::RequestNoStore | Detail::Head | Detail::Part)
 }
 
 fn length(head: &ResponseHeader) -> Option<u64> {

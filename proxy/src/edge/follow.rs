@@ -52,20 +52,14 @@ pub(super) async fn answer(
 /// Asks the origin again in the background, in nobody's name, unless that is under way.
 fn revalidate(shared: &Arc<Shared>, asked: &Asked, stored: &Stored, fields: &HeaderMap) {
     let names = stored.head.selecting.names();
-    let forward = Forward {
-        why: Fwd::Stale,
-        stored: Some(stored.clone()),
-        selecting: names.to_vec(),
-    };
+    let forward =
+        Forward { why: Fwd::Stale, stored: Some(stored.clone()), selecting: names.to_vec() };
     let mut asked = asked.clone();
     asked.client.address = None;
     asked.ask.method = Method::GET;
     asked.ask.authorized = false;
-    let key = FlightKey {
-        key: asked.key.clone(),
-        selecting: selecting(names, fields),
-        range: None,
-    };
+    let key =
+        FlightKey { key: asked.key.clone(), selecting: selecting(names, fields), range: None };
     if let Entry::Lead(lead, _) = shared.flights.enter(key) {
         let order = Order::new(Arc::new(asked), Arc::new(fields.clone()), forward);
         tokio::spawn(fetch::fetch(Arc::clone(shared), order, lead));
@@ -170,11 +164,8 @@ impl Forwarding<'_> {
             deliver::send(session, context, reply).await?;
             return Ok(Outcome::Answered);
         }
-        let order = Order::new(
-            Arc::clone(&self.asked),
-            Arc::clone(&self.fields),
-            self.forward.clone(),
-        );
+        let order =
+            Order::new(Arc::clone(&self.asked), Arc::clone(&self.fields), self.forward.clone());
         tokio::spawn(fetch::fetch(Arc::clone(self.shared), order, lead));
         self.follow(session, context, passenger, None).await
     }

@@ -44,10 +44,11 @@ pub(super) fn look_up(shared: &Shared, asked: &Asked, fields: &HeaderMap, now: T
         return forward(why, Some(stored.clone()));
     }
     let kept = stored.head.fields.to_map();
-    match choose(asked, fields, stored, &kept) {
-        Answer::Missing => forward(Fwd::Partial, Some(stored.clone())),
-        answer => Found::Usable(stored.clone(), kept, reuse, answer),
+    let answer = choose(asked, fields, stored, &kept);
+    if answer == Answer::Missing {
+        return forward(Fwd::Partial, Some(stored.clone()));
     }
+    Found::Usable(stored.clone(), kept, reuse, answer)
 }
 
 /// What of `stored` answers the request.

@@ -100,9 +100,13 @@ impl ProxyHttp for Edge {
 
     fn init_downstream_modules(&self, _: &mut pingora::modules::http::HttpModules) {}
 
-    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool, BError> {
+    async fn request_filter(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+    ) -> Result<bool, BError> {
         session.set_write_timeout(Some(deliver::SLOWEST_READ));
-        downstream::head_is_whole(session, true);
+        downstream::head_is_whole(session);
         let asked = match decide::read(&self.shared, session) {
             Ok(asked) => asked,
             Err(refusal) => {
@@ -125,7 +129,11 @@ impl ProxyHttp for Edge {
         }
     }
 
-    async fn upstream_peer(&self, _: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>, BError> {
+    async fn upstream_peer(
+        &self,
+        _: &mut Session,
+        context: &mut Context,
+    ) -> Result<Box<HttpPeer>, BError> {
         pass::peer(context).await
     }
 
@@ -173,7 +181,7 @@ impl ProxyHttp for Edge {
     }
 
     async fn logging(&self, session: &mut Session, _: Option<&Error>, context: &mut Context) {
-        downstream::head_is_whole(session, false);
+        downstream::is_answered(session);
         self.shared.observer.answered(&Answered {
             route: context.route.as_ref().map(|route| Arc::clone(&route.name)),
             status: session.response_written().map_or(0, |head| head.status.as_u16()),

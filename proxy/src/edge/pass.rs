@@ -146,9 +146,7 @@ pub(super) fn body(shared: &Shared, piece: Option<&Bytes>, end: bool, context: &
 impl Passing {
     fn invalidate(&self, shared: &Shared, response: &ResponseHeader) {
         let Asked { ask, target, .. } = &self.asked;
-        for target in
-            invalidate::targets(&ask.method, target, response.status, &response.headers)
-        {
+        for target in invalidate::targets(&ask.method, target, response.status, &response.headers) {
             shared.store.invalidate(&Key::of(&target));
         }
     }

@@ -75,9 +75,8 @@ impl Family {
             bytes: self.bytes.with_label_values(&[route, cache]),
             seconds: self.seconds.with_label_values(&[route, cache]),
         };
-        let class = |class: usize| {
-            self.responses.with_label_values(&[route, &format!("{class}xx")])
-        };
+        let class =
+            |class: usize| self.responses.with_label_values(&[route, &format!("{class}xx")]);
         RouteMeters {
             hit: outcome(HIT),
             stale_hit: outcome(STALE_HIT),

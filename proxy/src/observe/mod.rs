@@ -75,7 +75,8 @@ impl Observer {
     ///
     /// If a metric cannot be written, which its declaration rules out.
     pub fn text(&self, holdings: &Holdings) -> Result<String, prometheus::Error> {
-        let set = |gauge: &IntGauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        let set =
+            |gauge: &IntGauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         set(&self.stored_bytes, holdings.bytes);
         set(&self.stored_keys, holdings.keys);
         set(&self.arriving_bytes, holdings.arriving);

@@ -15,8 +15,8 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType};
 
 pub use exchange::Exchange;
-pub use server::SetupError;
 use server::Server;
+pub use server::SetupError;
 
 use crate::event::Failure;
 
@@ -39,8 +39,11 @@ impl Origin {
     /// [`SetupError`] if a file cannot be read, or holds no certificate.
     pub fn new(settings: &Arc<forebay_config::Origin>) -> Result<Self, SetupError> {
         let trusted = settings.ca.as_deref().map(server::certificates).transpose()?;
-        let servers =
-            settings.servers.iter().map(|one| Server::new(one, settings, trusted.clone())).collect();
+        let servers = settings
+            .servers
+            .iter()
+            .map(|one| Server::new(one, settings, trusted.clone()))
+            .collect();
         Ok(Self { settings: Arc::clone(settings), servers, turn: AtomicUsize::new(0) })
     }
 
@@ -122,12 +125,13 @@ impl Connections {
             let (session, kept) =
                 self.connector.get_http_session(&peer).await.map_err(|error| {
                     debug!("{peer}: {error}");
-                    match error.etype() {
+                    let untrusted = matches!(
+                        error.etype(),
                         ErrorType::InvalidCert
-                        | ErrorType::TLSHandshakeFailure
-                        | ErrorType::HandshakeError => Failure::Invalid,
-                        _ => Failure::Unreachable,
-                    }
+                            | ErrorType::TLSHandshakeFailure
+                            | ErrorType::HandshakeError
+                    );
+                    if untrusted { Failure::Invalid } else { Failure::Unreachable }
                 })?;
             let mut exchange = Exchange::new(session, peer.clone(), Arc::clone(self));
             match exchange.begin(request, &origin.settings.timeouts).await {
@@ -165,6 +169,7 @@ fn may_have_been_closed(error: &Error) -> bool {
 
 /// What an error of pingora means to us.
 #[must_use]
+#[expect(clippy::wildcard_enum_match_arm, reason = "whatever pingora adds is no answer either")]
 pub fn failure(error: &Error) -> Failure {
     match error.etype() {
         ErrorType::ConnectTimedout

@@ -46,7 +46,11 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(server: &OriginServer, origin: &Origin, trusted: Option<Arc<CaType>>) -> Self {
+    pub(super) fn new(
+        server: &OriginServer,
+        origin: &Origin,
+        trusted: Option<Arc<CaType>>,
+    ) -> Self {
         // The address is filled in when it is known; this one is never connected to.
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut template = HttpPeer::new(nowhere, server.tls, server.host.clone());

@@ -159,7 +159,8 @@ fn worthwhile(
     }
     let fields = source.arrival.fields;
     let validator = fields.contains_key(header::ETAG) || fields.contains_key(header::LAST_MODIFIED);
-    let usable_stale = freshness.while_revalidate.0 > 0 || freshness.if_error.is_some_and(|limit| limit.0 > 0);
+    let usable_stale =
+        freshness.while_revalidate.0 > 0 || freshness.if_error.is_some_and(|limit| limit.0 > 0);
     let kept = |allowed: bool, otherwise: Detail| if allowed { Ok(()) } else { Err(otherwise) };
     match lifetime {
         // A status that is not heuristically cacheable needs freshness, not only a validator.
@@ -210,8 +211,8 @@ impl Source<'_> {
 
     /// A tenth of the time since it was last modified, a day at most (RFC 9111 §4.2.2).
     fn guess(&self) -> Option<Seconds> {
-        let allowed = self.rules.heuristic
-            && (is_heuristic(self.arrival.status) || self.said.public);
+        let allowed =
+            self.rules.heuristic && (is_heuristic(self.arrival.status) || self.said.public);
         if !allowed {
             return None;
         }
@@ -252,10 +253,7 @@ impl Source<'_> {
 
 /// Statuses that are heuristically cacheable (RFC 9110 §15.1).
 const fn is_heuristic(status: StatusCode) -> bool {
-    matches!(
-        status.as_u16(),
-        200 | 203 | 204 | 206 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501
-    )
+    matches!(status.as_u16(), 200 | 203 | 204 | 206 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
 }
 
 /// Statuses whose caching requirements this cache knows (RFC 9111 §3).

@@ -124,7 +124,9 @@ pub fn fields(asked: &HeaderMap, client: &Client, purpose: &Purpose<'_>) -> Head
         }
         Purpose::Complete(stored, missing) => {
             let range = format!("bytes={}-{}", missing.first, missing.last);
-            if let (Ok(range), Some(etag)) = (HeaderValue::from_str(&range), stored.get(header::ETAG)) {
+            if let (Ok(range), Some(etag)) =
+                (HeaderValue::from_str(&range), stored.get(header::ETAG))
+            {
                 fields.insert(header::RANGE, range);
                 fields.insert(header::IF_RANGE, etag.clone());
             }

@@ -27,10 +27,7 @@ pub struct Fit {
 ///
 /// Only parts with the same strong validator may be combined (RFC 9111 §3.4).
 #[must_use]
-pub fn fit(
-    held: (&HeaderMap, &ContentRange),
-    new: (&HeaderMap, &ContentRange),
-) -> Option<Fit> {
+pub fn fit(held: (&HeaderMap, &ContentRange), new: (&HeaderMap, &ContentRange)) -> Option<Fit> {
     let ((held_fields, held), (new_fields, new)) = (held, new);
     let (ours, theirs) = (etag::etag(held_fields)?, etag::etag(new_fields)?);
     if !ours.strong_eq(&theirs) || held.complete != new.complete {

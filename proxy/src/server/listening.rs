@@ -32,9 +32,9 @@ impl<A> Listening<A> {
 
     /// The names and URLs of its listeners.
     pub(super) fn urls(&self) -> impl Iterator<Item = (String, String)> + '_ {
-        self.sockets.iter().map(|bound| {
-            (bound.name.clone(), format!("{}://{}", bound.scheme, bound.address))
-        })
+        self.sockets
+            .iter()
+            .map(|bound| (bound.name.clone(), format!("{}://{}", bound.scheme, bound.address)))
     }
 }
 

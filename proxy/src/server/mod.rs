@@ -150,8 +150,7 @@ pub fn run(plan: Plan, started: &dyn Fn(&Addresses)) -> Result<(), StartError> {
 
     let edge = edge_service(&settings, conf(), &shared, &stop, plan.upgrade)?;
     let admin = admin_service(&settings, shared, observer, &ready, plan.upgrade)?;
-    let addresses =
-        Addresses { listeners: edge.urls().chain(admin.urls()).collect() };
+    let addresses = Addresses { listeners: edge.urls().chain(admin.urls()).collect() };
 
     let options = Opt { upgrade: plan.upgrade, ..Opt::default() };
     let mut server = Server::new_with_opt_and_conf(options, conf());
@@ -159,7 +158,8 @@ pub fn run(plan: Plan, started: &dyn Fn(&Addresses)) -> Result<(), StartError> {
     server.add_service(edge);
     server.add_service(admin);
     if let Some(bound) = plan.demo {
-        let service = Service::new("origin".to_owned(), origin::SamplePlatform::default());
+        let mut service = Service::new("origin".to_owned(), origin::SamplePlatform::default());
+        service.add_tcp(&bound.address.to_string());
         server.add_service(Listening::new(service, vec![bound], None));
     }
     ready.store(true, std::sync::atomic::Ordering::Relaxed);

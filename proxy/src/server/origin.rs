@@ -2,7 +2,6 @@
 
 use async_trait::async_trait;
 use http::{Method, Response};
-use log::debug;
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 use tokio::time::sleep;
@@ -19,9 +18,6 @@ pub(super) struct SamplePlatform {
 #[async_trait]
 impl ServeHttp for SamplePlatform {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
-        if let Err(error) = session.drain_request_body().await {
-            debug!("the body of a request broke off: {error}");
-        }
         let head = session.req_header();
         let answer = self.demo.answer(&Ask {
             method: &head.method,

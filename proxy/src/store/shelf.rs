@@ -27,8 +27,7 @@ impl Shelf {
     pub fn with(&self, stored: Stored) -> Self {
         let selecting = stored.head.selecting.clone();
         let others = self.variants.iter().filter(|other| other.head.selecting != selecting);
-        let variants =
-            std::iter::once(stored).chain(others.cloned()).take(MOST_VARIANTS).collect();
+        let variants = std::iter::once(stored).chain(others.cloned()).take(MOST_VARIANTS).collect();
         Self { variants }
     }
 
