@@ -19,45 +19,56 @@ async fn first_reply(edge: &Edge, bytes: &[u8]) -> (Connection, Option<Reply>) {
     (connection, reply)
 }
 
-/// The message must be refused, the connection end, and the origin hear nothing of it.
-async fn refused_by(origin: &Origin, edge: &Edge, bytes: &[u8]) {
-    if let Some(mut connection) = answered_with_an_error(origin, edge, bytes).await {
-        let shown = String::from_utf8_lossy(bytes.get(..300).unwrap_or(bytes));
-        assert!(connection.is_closed().await, "the connection goes on after {shown:?}");
-    }
+/// What an edge may do after it has refused a message.
+#[derive(Clone, Copy, PartialEq)]
+enum Then {
+    /// Where the message ends is in doubt, so nothing more may be read.
+    Ends,
+    /// The message was well framed.
+    MayGoOn,
 }
 
-/// The message must be answered with an error or not at all, and the origin hear nothing of
-/// it. Gives the connection where there was an answer.
-async fn answered_with_an_error(origin: &Origin, edge: &Edge, bytes: &[u8]) -> Option<Connection> {
-    let shown = String::from_utf8_lossy(bytes.get(..300).unwrap_or(bytes)).into_owned();
-    let (connection, reply) = first_reply(edge, bytes).await;
-    if let Some(reply) = &reply {
-        assert!((400..=505).contains(&reply.code), "{shown:?}: {reply}");
+/// What is wrong with how the edge treats a message that it must refuse, if anything.
+async fn fault(message: &[u8], then: Then) -> Option<String> {
+    let (origin, edge) = edge().await;
+    let (mut connection, reply) = first_reply(&edge, message).await;
+    let ends = match &reply {
+        Some(_) if then == Then::Ends => connection.is_closed().await,
+        Some(_) | None => true,
+    };
+    let code = reply.map(|reply| reply.code);
+    let seen = origin.all();
+    let refused = code.is_none_or(|code| (400..=505).contains(&code));
+    if refused && ends && seen.is_empty() {
+        return None;
     }
-    assert_eq!(origin.all().len(), 0, "{shown:?}: {:?}", origin.all());
-    reply.map(|_| connection)
+    let shown = String::from_utf8_lossy(message.get(..150).unwrap_or(message));
+    let seen: Vec<_> = seen.iter().map(|seen| format!("{} {}", seen.method, seen.target)).collect();
+    let seen: Vec<_> = seen.iter().map(|seen| seen.get(..80).unwrap_or(seen)).collect();
+    Some(format!("{shown:?}: status {code:?}, ends: {ends}, origin saw {seen:?}"))
+}
+
+/// Each message must be refused; all faults are told at once.
+async fn none_passes(messages: impl IntoIterator<Item = String>, then: Then) {
+    let mut faults = Vec::new();
+    for message in messages {
+        faults.extend(fault(message.as_bytes(), then).await);
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Each must be refused, and with it what follows on the connection.
+async fn all_refused(messages: impl IntoIterator<Item = String>) {
+    none_passes(messages.into_iter().map(|message| message + SMUGGLED), Then::Ends).await;
+}
+
+/// Each must be refused; the connection may go on.
+async fn all_errors(messages: impl IntoIterator<Item = String>) {
+    none_passes(messages, Then::MayGoOn).await;
 }
 
 async fn refused(message: &str) {
-    let (origin, edge) = edge().await;
-    refused_by(&origin, &edge, format!("{message}{SMUGGLED}").as_bytes()).await;
-}
-
-/// All of these, one after another, at one edge.
-async fn all_refused(messages: impl IntoIterator<Item = String>) {
-    let (origin, edge) = edge().await;
-    for message in messages {
-        refused_by(&origin, &edge, format!("{message}{SMUGGLED}").as_bytes()).await;
-    }
-}
-
-/// All of these, which are well framed: the connection may go on.
-async fn all_errors(messages: impl IntoIterator<Item = String>) {
-    let (origin, edge) = edge().await;
-    for message in messages {
-        drop(answered_with_an_error(&origin, &edge, message.as_bytes()).await);
-    }
+    all_refused([message.to_owned()]).await;
 }
 
 /// A POST with these further field lines, each with its line end.
@@ -215,6 +226,7 @@ async fn a11_a_late_body_on_a_hit_is_not_the_next_request() {
 
 #[tokio::test]
 async fn a12_odd_chunks_are_refused() {
+    let mut faults = Vec::new();
     for body in [
         "5\nhello\r\n0\r\n\r\n",
         "5;a=\"\n\"\r\nhello\r\n0\r\n\r\n",
@@ -235,10 +247,12 @@ async fn a12_odd_chunks_are_refused() {
         let (origin, edge) = edge().await;
         let bytes = format!("{}{SMUGGLED}", post("Transfer-Encoding: chunked\r\n", body));
         let (_, reply) = first_reply(&edge, bytes.as_bytes()).await;
-        let accepted = reply.is_some_and(|reply| reply.code == 200);
-        assert!(!accepted, "{body:?} was taken for a body");
-        assert_eq!(origin.count("/smuggled"), 0, "{body:?}");
+        // The head may have reached the origin by then; the body must not end there.
+        if reply.is_some_and(|reply| reply.code == 200) || origin.count("/smuggled") > 0 {
+            faults.push(format!("{body:?} was taken for a body"));
+        }
     }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
 #[tokio::test]

@@ -158,6 +158,14 @@ async fn a_connection_carries_one_request_after_another() {
         connection.request(&Request::new("HEAD", "/a")).await.answered(200, "");
         connection.request(&Request::get("/b")).await.answered(200, "b");
     }
+}
+
+#[tokio::test]
+async fn requests_that_come_together_are_answered_in_order() {
+    let origin = Origin::with("/a", Answer::cached("a", "max-age=60")).await;
+    origin.answers("/b", Answer::cached("b", "no-store"));
+    let edge = Edge::before(&origin).await;
+    let mut connection = edge.connect().await;
     connection.send([Request::get("/a").http1(), Request::get("/b").http1()].concat()).await;
     connection.reply("GET").await.answered(200, "a");
     connection.reply("GET").await.answered(200, "b");
