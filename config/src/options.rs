@@ -119,8 +119,8 @@ options! {
         strategy: Strategy = Default(r#""cache-first""#);
         /// How long a response is fresh, where `ttl_mode` lets the policy say it.
         ttl: Duration = Optional, example r#""5m""#;
-        /// `"respect"` does only what the origin says about freshness, so `ttl` is not used.
-        /// `"default"` uses `ttl` where the origin says nothing. `"override"` uses `ttl`
+        /// `"respect"` uses `ttl` last: after what the origin says about freshness, and after the
+        /// `heuristic`. `"default"` uses `ttl` before the heuristic. `"override"` uses `ttl`
         /// instead of what the origin says.
         ttl_mode: TtlMode = Default(r#""respect""#), example r#""default""#;
         /// The same as `ttl` for single status codes, from 200 to 599.
@@ -129,7 +129,8 @@ options! {
         /// the origin does not say (RFC 5861 §3). Left out, it may not.
         stale_while_revalidate: Duration = Optional, example r#""1m""#;
         /// How long a stale response may answer if the origin fails, if the origin does not say
-        /// (RFC 5861 §4). Left out, it may not.
+        /// (RFC 5861 §4). Left out, it may for a day if the origin gives no answer at all
+        /// (RFC 9111 §4.2.4), and may not if the answer is an error; `"0s"` rules out both.
         stale_if_error: Duration = Optional, example r#""1h""#;
         /// Whether a response about whose lifetime nobody says anything is fresh for 10 % of the
         /// time since its Last-Modified, at most for one day (RFC 9111 §4.2.2).

@@ -203,6 +203,8 @@ pub struct Trail {
     pub collapsed: bool,
     /// The fact that decided.
     pub detail: Option<Detail>,
+    /// From going forward to the head of the answer.
+    pub waited: Option<Duration>,
 }
 
 /// A request that has been answered.

@@ -157,12 +157,12 @@ impl Demo {
                 "another language is another variant under the same key",
             ),
             (
-                format!("{head} -H 'Accept: image/avif,image/webp' {edge}/images/bowl.jpg"),
-                "pictures in the smallest format that the client reads",
+                format!("{head} -H 'Range: bytes=0-999' {edge}/images/bowl.jpg"),
+                "a part of a picture, cut from the stored whole",
             ),
             (
-                format!("{head} --compressed {edge}{}", Bundles::new().vendor.path),
-                "a hashed bundle: compressed once, kept for a year",
+                format!("{head} {edge}{}", Bundles::new().vendor.path),
+                "a bundle with a hash in its name, kept for a year",
             ),
             (
                 format!("{head} {edge}/api/session"),

@@ -22,7 +22,10 @@ use crate::time::{Seconds, Timestamp};
 pub(super) const SLOWEST_READ: Duration = Duration::from_mins(1);
 
 /// `Cache-Status` (RFC 9211).
-pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// `Server-Timing` (W3C).
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// An answer, ready to be written.
 pub(super) struct Reply {
@@ -248,6 +251,7 @@ fn head(
 pub(super) fn sign(head: &mut ResponseHeader, trail: &Trail) -> Result<(), BError> {
     head.append_header(header::VIA, "1.1 forebay")?;
     head.append_header(CACHE_STATUS, status::cache_status(trail))?;
+    head.append_header(SERVER_TIMING, status::server_timing(trail))?;
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 //! it leads or joins.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
@@ -195,6 +196,7 @@ impl Forwarding<'_> {
         mut passenger: Passenger<Failure>,
         company: Option<&Company>,
     ) -> Result<Outcome, BError> {
+        let began = Instant::now();
         loop {
             let opening = match passenger.news().await {
                 Some(News::Interim(status, fields)) => {
@@ -205,6 +207,7 @@ impl Forwarding<'_> {
                 None if company.is_some() => return Ok(Outcome::Again(Company::Nobody(None))),
                 None => Opening::Failed(Failure::Closed, None),
             };
+            context.trail.waited = Some(began.elapsed());
             match opening {
                 Opening::Failed(failure, status) => {
                     self.give_up(session, context, failure, status).await?;

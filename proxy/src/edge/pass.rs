@@ -2,6 +2,7 @@
 //! stored.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::{Method, StatusCode, header};
@@ -27,6 +28,7 @@ use crate::time::{self, Timestamp};
 pub(super) struct Passing {
     asked: Asked,
     since: Timestamp,
+    began: Instant,
     keeping: Option<Keeping>,
 }
 
@@ -41,7 +43,7 @@ struct Keeping {
 
 impl Passing {
     pub(super) fn new(asked: Asked) -> Self {
-        Self { asked, since: time::now(), keeping: None }
+        Self { asked, since: time::now(), began: Instant::now(), keeping: None }
     }
 }
 
@@ -100,6 +102,7 @@ pub(super) fn response(
     let Some(passing) = &mut context.passing else { return Ok(()) };
     passing.invalidate(shared, response);
     passing.keeping = passing.keep(shared, session, response);
+    context.trail.waited = Some(passing.began.elapsed());
     context.trail.fwd_status = Some(response.status.as_u16());
     context.trail.stored = passing.keeping.is_some();
     if response.status != StatusCode::SWITCHING_PROTOCOLS {

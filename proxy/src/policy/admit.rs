@@ -185,11 +185,16 @@ impl Source<'_> {
     /// wants it; `None` if nobody knows.
     fn lifetime(&self) -> Option<Seconds> {
         match self.rules.ttl_mode {
-            TtlMode::Override => self.of_route().or_else(|| self.explicit()),
-            TtlMode::Default => self.explicit().or_else(|| self.of_route()),
-            TtlMode::Respect => self.explicit(),
+            TtlMode::Override => {
+                self.of_route().or_else(|| self.explicit()).or_else(|| self.guess())
+            }
+            TtlMode::Default => {
+                self.explicit().or_else(|| self.of_route()).or_else(|| self.guess())
+            }
+            TtlMode::Respect => {
+                self.explicit().or_else(|| self.guess()).or_else(|| self.of_route())
+            }
         }
-        .or_else(|| self.guess())
     }
 
     /// What the origin says (RFC 9111 §4.2.1).

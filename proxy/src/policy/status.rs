@@ -37,6 +37,20 @@ pub fn cache_status(trail: &Trail) -> String {
     text
 }
 
+/// Prints `Server-Timing` for `trail`: how it was answered, and how long the origin took.
+#[must_use]
+pub fn server_timing(trail: &Trail) -> String {
+    let answered = match trail.fwd {
+        _ if trail.hit => "hit",
+        Some(fwd) => fwd.token(),
+        None => "none",
+    };
+    trail.waited.map_or_else(
+        || format!("edge;desc={answered}"),
+        |waited| format!("edge;desc={answered}, origin;dur={:.1}", waited.as_secs_f64() * 1000.0),
+    )
+}
+
 fn number(text: &mut String, name: &str, value: i64) {
     text.push_str(name);
     if write!(text, "{value}").is_err() {

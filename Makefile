@@ -1,0 +1,53 @@
+# What one does with Forebay from a checkout. `make test` is what must hold
+# before a change goes in.
+
+CARGO ?= cargo
+SUITE ?=
+SUITE_TEST := passes_the_http_cache_tests_suite
+
+.DEFAULT_GOAL := help
+.PHONY: help run test fmt lint unit e2e conformance conformance-current fuzz
+
+help: ## Show this list
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+run: ## Run the demo: a sample origin, the edge before it, the admin page
+	$(CARGO) run -p forebay -- demo
+
+# The suite measures seconds, so nothing else runs beside it.
+test: fmt lint ## Check the format, the lints and every test
+	@echo "== tests: unit, end to end"
+	$(CARGO) test --workspace -- --skip $(SUITE_TEST)
+	@echo "== the HTTP cache conformance suite"
+	$(MAKE) --no-print-directory conformance
+
+fmt: ## Check the format (repair it with cargo fmt)
+	@echo "== format"
+	$(CARGO) fmt --all -- --check
+
+lint: ## Check the lints
+	@echo "== lints"
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+unit: ## Run the tests inside the crates only
+	$(CARGO) test --workspace --lib --bins
+
+e2e: ## Run the end-to-end tests without the conformance suite
+	$(CARGO) test -p forebay --test e2e -- --skip $(SUITE_TEST)
+
+conformance: ## Run the released HTTP cache conformance suite
+	$(CARGO) test -p forebay --test e2e -- --nocapture $(SUITE_TEST)
+
+# The current suite is a checkout of the repository http-tests/cache-tests.
+conformance-current: ## Run the current suite: make conformance-current SUITE=../cache-tests
+	@test -n "$(SUITE)" || { echo "say where the checkout is: SUITE=../cache-tests"; exit 2; }
+	$(CARGO) build -p forebay
+	node tests/conformance/run.mjs --suite "$(SUITE)" --forebay target/debug/forebay \
+		--expected tests/conformance/expected-non-passes-current.txt
+
+fuzz: ## Run each fuzz target for a minute (needs nightly Rust and cargo-fuzz)
+	@command -v cargo-fuzz >/dev/null || { echo "needs: cargo install cargo-fuzz"; exit 2; }
+	@for target in $$($(CARGO) +nightly fuzz list); do \
+		echo "== $$target"; \
+		$(CARGO) +nightly fuzz run $$target -- -max_total_time=60 || exit 1; \
+	done

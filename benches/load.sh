@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Hits of a stored 1 KiB response: Forebay against nginx's proxy_cache, in one paired run.
+#
+#   benches/load.sh [ROUNDS] [SECONDS]      (default: 5 rounds of 5 seconds each)
+#
+# The server is pinned to core 0, the load (wrk, 64 connections) to core 1. Both servers stand in
+# front of the same origin; they take turns, and medians are compared, so that what else the
+# machine does hits both. CPU time per request holds where requests per second do not.
+# Needs nginx and wrk (Debian packages of these names) and a release build.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+rounds=${1:-5} seconds=${2:-5}
+forebay=${FOREBAY:-target/release/forebay}
+for program in nginx wrk taskset "$forebay"; do
+  command -v "$program" >/dev/null || { echo "$program is needed" >&2; exit 2; }
+done
+dir=$(mktemp -d)
+trap 'kill $(jobs -p) 2>/dev/null || true; wait 2>/dev/null; rm -rf "$dir"' EXIT
+
+head -c 1024 /dev/zero | tr '\0' x >"$dir/body"
+cat >"$dir/nginx.conf" <<NGINX
+worker_processes 1; daemon off; pid $dir/nginx.pid; error_log $dir/nginx.log;
+events { worker_connections 1024; }
+http {
+  access_log off; keepalive_requests 1000000000; proxy_temp_path $dir/temp;
+  client_body_temp_path $dir/client; fastcgi_temp_path $dir/f; uwsgi_temp_path $dir/u; scgi_temp_path $dir/s;
+  proxy_cache_path $dir/cache keys_zone=hits:16m;
+  server { listen 127.0.0.1:18801; location / { root $dir; try_files /body =404; default_type text/plain; add_header Cache-Control max-age=3600; } }
+  server { listen 127.0.0.1:18802; location / { proxy_pass http://127.0.0.1:18801; proxy_cache hits; add_header X-Cache \$upstream_cache_status; } }
+}
+NGINX
+cat >"$dir/forebay.toml" <<TOML
+version = 1
+listeners.web.address = "127.0.0.1:18803"
+admin.address = "127.0.0.1:18804"
+origins.origin.servers = ["http://127.0.0.1:18801"]
+server.threads = 1
+policies.respect = {}
+routes = [{ name = "all", match = { path = "/**" }, origin = "origin", policy = "respect" }]
+TOML
+taskset -c 0 nginx -p "$dir" -c "$dir/nginx.conf" & nginx=$!
+taskset -c 0 "$forebay" serve --config "$dir/forebay.toml" >"$dir/forebay.out" & edge=$!
+until grep -q ready "$dir/forebay.out" && curl -sf -o /dev/null http://127.0.0.1:18802/a; do sleep 0.1; done
+curl -sf -o /dev/null http://127.0.0.1:18803/a
+
+# Clock ticks that a process and its children have used, 100 a second.
+ticks() { local sum=0; for pid in "$1" $(pgrep -P "$1" || true); do
+  sum=$((sum + $(awk '{ print $14 + $15 }' "/proc/$pid/stat"))); done; echo "$sum"; }
+run() { # name, process, port
+  local before after rate count
+  before=$(ticks "$2")
+  taskset -c 1 wrk -t1 -c64 -d"${seconds}s" --latency "http://127.0.0.1:$3/a" >"$dir/wrk"
+  after=$(ticks "$2")
+  rate=$(awk '/Requests\/sec/ { print $2 }' "$dir/wrk"); count=$(awk '/requests in/ { print $1 }' "$dir/wrk")
+  awk -v n="$1" -v r="$rate" -v c="$count" -v t=$((after - before)) -v p="$(awk '/99%/ { print $2 }' "$dir/wrk")" \
+    'BEGIN { printf "%s %.0f %.2f %s\n", n, r, t * 10000 / c, p }' | tee -a "$dir/results"
+}
+echo "server requests/s cpu-us/request p99"
+for _ in $(seq "$rounds"); do run nginx "$nginx" 18802; run forebay "$edge" 18803; done
+median() { awk -v n="$1" -v k="$2" '$1 == n { print $k }' "$dir/results" | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+awk -v a="$(median nginx 2)" -v b="$(median forebay 2)" -v c="$(median nginx 3)" -v d="$(median forebay 3)" \
+  'BEGIN { printf "\nmedians: nginx %d/s %.2f us, forebay %d/s %.2f us; forebay/nginx: %.2f in requests/s, %.2f in CPU per request\n", a, c, b, d, b / a, d / c }'

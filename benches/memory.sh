@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Memory that a stored 1 KiB response takes: what the process grows by, divided by their number.
+#
+#   benches/memory.sh [COUNT]      (default: 200000)
+#
+# Needs nginx (as origin), curl and a release build.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+count=${1:-200000}
+forebay=${FOREBAY:-target/release/forebay}
+dir=$(mktemp -d)
+trap 'kill $(jobs -p) 2>/dev/null || true; wait 2>/dev/null; rm -rf "$dir"' EXIT
+head -c 1024 /dev/zero | tr '\0' x >"$dir/body"
+cat >"$dir/nginx.conf" <<NGINX
+worker_processes 1; daemon off; pid $dir/nginx.pid; error_log $dir/nginx.log;
+events { worker_connections 1024; }
+http {
+  access_log off; keepalive_requests 1000000000; proxy_temp_path $dir/temp;
+  client_body_temp_path $dir/client; fastcgi_temp_path $dir/f; uwsgi_temp_path $dir/u; scgi_temp_path $dir/s;
+  server { listen 127.0.0.1:18811; location / { root $dir; try_files /body =404; default_type text/plain; add_header Cache-Control max-age=3600; } }
+}
+NGINX
+cat >"$dir/forebay.toml" <<TOML
+version = 1
+listeners.web.address = "127.0.0.1:18813"
+admin.address = "127.0.0.1:18814"
+origins.origin.servers = ["http://127.0.0.1:18811"]
+cache.memory = "8GiB"
+policies.respect = {}
+routes = [{ name = "all", match = { path = "/**" }, origin = "origin", policy = "respect" }]
+TOML
+nginx -p "$dir" -c "$dir/nginx.conf" &
+"$forebay" serve --config "$dir/forebay.toml" >"$dir/forebay.out" & edge=$!
+until grep -q ready "$dir/forebay.out"; do sleep 0.1; done
+fill() { seq "$1" "$2" | sed 's|.*|url = "http://127.0.0.1:18813/items/&"\noutput = /dev/null|' | curl -sf --parallel --parallel-max 32 -K -; }
+resident() { awk '/VmRSS/ { print $2 * 1024 }' "/proc/$edge/status"; }
+metric() { curl -sf http://127.0.0.1:18814/metrics | awk -v n="$1" '$1 == n { print $2 }'; }
+fill 1 2000
+before=$(resident) had=$(metric forebay_stored_keys)
+step=$((count / 10))
+for i in $(seq 0 9); do
+  fill $((2001 + i * step)) $((2000 + (i + 1) * step)); echo "$(((i + 1) * 10)) %: $(metric forebay_stored_keys) keys" >&2
+done
+sleep 1; keys=$(($(metric forebay_stored_keys) - had)) after=$(resident)
+awk -v k="$keys" -v g=$((after - before)) -v w="$(metric forebay_stored_bytes)" -v a=$((keys + had)) \
+  'BEGIN { printf "%d stored responses of 1 KiB: %d bytes of memory each; the tier counts %d bytes each\n", k, g / k, w / a }'

@@ -1,0 +1,88 @@
+//! What the command line says.
+
+use std::fs;
+use std::process::Output;
+
+use crate::support::{Origin, Setup, run_forebay};
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Serves with that text as its configuration, which must be at fault.
+async fn serve_with(config: &str) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("forebay.toml");
+    fs::write(&file, config).expect("it can be written");
+    let path = file.to_str().expect("a path in UTF-8");
+    let Output { status, stderr, .. } = run_forebay(&["serve", "--config", path]).await;
+    (status.code(), text(&stderr))
+}
+
+fn config() -> String {
+    Setup::before_url("http://127.0.0.1:9").text()
+}
+
+#[tokio::test]
+async fn an_unknown_key_is_refused_with_its_place_and_the_nearest_name() {
+    let config = config().replace("memory =", "memry =");
+    let line = 1 + config.lines().position(|line| line.contains("memry")).expect("it is there");
+    let (code, message) = serve_with(&config).await;
+    assert_eq!(code, Some(1), "{message}");
+    assert!(message.contains("memry") && message.contains("memory"), "{message}");
+    assert!(message.contains(&format!("{line}:1")), "line {line}, column 1: {message}");
+}
+
+#[tokio::test]
+async fn all_faults_are_told_at_once() {
+    let config = config().replace("\"64MiB\"", "\"much\"").replace("\"2s\"", "\"soon\"");
+    let (code, message) = serve_with(&config).await;
+    assert_eq!(code, Some(1), "{message}");
+    assert!(message.contains("much") && message.contains("soon"), "{message}");
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_defined_is_a_fault() {
+    let (code, message) =
+        serve_with(&config().replace("origin = \"api\"", "origin = \"apo\"")).await;
+    assert_eq!(code, Some(1), "{message}");
+    assert!(message.contains("apo"), "{message}");
+}
+
+#[tokio::test]
+async fn what_is_no_toml_is_refused() {
+    let (code, message) = serve_with("version = \n").await;
+    assert_eq!(code, Some(1), "{message}");
+    assert!(!message.contains("panicked"), "{message}");
+}
+
+#[tokio::test]
+async fn a_missing_file_is_named() {
+    let output = run_forebay(&["serve", "--config", "/nowhere/forebay.toml"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("/nowhere/forebay.toml"), "{}", text(&output.stderr));
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_named() {
+    let origin = Origin::start().await;
+    let taken = format!("127.0.0.1:{}", origin.port());
+    let (code, message) = serve_with(&config().replace("127.0.0.1:0", &taken)).await;
+    assert!(code.is_some_and(|code| code != 0), "{message}");
+    assert!(message.contains(&taken), "{message}");
+}
+
+#[tokio::test]
+async fn helps() {
+    let output = run_forebay(&["--help"]).await;
+    assert_eq!(output.status.code(), Some(0));
+    for command in ["serve", "demo"] {
+        assert!(text(&output.stdout).contains(command), "{}", text(&output.stdout));
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_command_is_refused() {
+    let output = run_forebay(&["sreve"]).await;
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+}

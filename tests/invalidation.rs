@@ -1,0 +1,86 @@
+//! What a change makes of stored responses (RFC 9111 section 4.4).
+
+use crate::support::{Answer, Edge, Origin, Request};
+
+/// Stores `/a` and `/b`, sends one request for `/a`, and says whether each is still there.
+async fn left_after(request: &Request, answer: Answer) -> (bool, bool) {
+    let origin = Origin::start().await;
+    origin.answers_by("/a", move |request| match request.method.as_str() {
+        "GET" => Answer::cached("a", "max-age=60"),
+        _ => answer.clone(),
+    });
+    origin.answers("/b", Answer::cached("b", "max-age=60"));
+    let edge = Edge::before(&origin).await;
+    edge.get("/a").await.answered(200, "a");
+    edge.get("/b").await.answered(200, "b");
+    edge.send(request).await;
+    let (a, b) = (edge.get("/a").await, edge.get("/b").await);
+    a.answered(200, "a");
+    b.answered(200, "b");
+    (a.cache_status_value("hit").is_some(), b.cache_status_value("hit").is_some())
+}
+
+#[tokio::test]
+async fn an_unsafe_method_invalidates_its_uri() {
+    for method in ["POST", "PUT", "DELETE", "PATCH", "FOO"] {
+        let left = left_after(&Request::new(method, "/a").body("x"), Answer::ok("")).await;
+        assert_eq!(left, (false, true), "{method}");
+    }
+}
+
+#[tokio::test]
+async fn every_status_that_is_no_error_invalidates() {
+    for status in [201, 204, 303] {
+        let request = Request::new("POST", "/a").body("x");
+        assert!(!left_after(&request, Answer::status(status)).await.0, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_failed_change_invalidates_nothing() {
+    for status in [400, 404, 500] {
+        let request = Request::new("POST", "/a").body("x");
+        assert!(left_after(&request, Answer::status(status)).await.0, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_safe_method_invalidates_nothing() {
+    for method in ["HEAD", "OPTIONS"] {
+        let left = left_after(&Request::new(method, "/a"), Answer::ok("")).await;
+        assert_eq!(left, (true, true), "{method}");
+    }
+}
+
+#[tokio::test]
+async fn the_places_that_the_answer_names_are_invalidated() {
+    for field in ["Location", "Content-Location"] {
+        for place in ["/b", "http://edge.test/b", "b"] {
+            let answer = Answer::status(201).field(field, place);
+            let left = left_after(&Request::new("POST", "/a").body("x"), answer).await;
+            assert_eq!(left, (false, false), "{field}: {place}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_place_on_another_host_is_left_alone() {
+    let answer = Answer::status(201).field("Location", "http://other.test/b");
+    let left = left_after(&Request::new("POST", "/a").body("x"), answer).await;
+    assert_eq!(left, (false, true));
+}
+
+#[tokio::test]
+async fn every_variant_is_invalidated() {
+    let origin = Origin::start().await;
+    let answer = Answer::cached("a", "max-age=60").field("Vary", "Accept-Language");
+    origin.answers("/a", answer);
+    let edge = Edge::before(&origin).await;
+    edge.get_with("/a", "Accept-Language", "en").await;
+    edge.get_with("/a", "Accept-Language", "de").await;
+    edge.send(&Request::new("DELETE", "/a")).await.status(200);
+    for language in ["en", "de"] {
+        let reply = edge.get_with("/a", "Accept-Language", language).await;
+        assert!(reply.cache_status_value("fwd").is_some(), "{language}: {reply}");
+    }
+}

@@ -1,0 +1,26 @@
+//! End-to-end tests: the real binary between scripted origins and clients that
+//! hide nothing. One file per subject.
+#![cfg(test)]
+
+mod support;
+
+mod admin;
+mod cdn;
+mod cli;
+mod collapse;
+mod conformance;
+mod failing;
+mod forwarding;
+mod framing;
+mod freshness;
+mod http2;
+mod invalidation;
+mod keys;
+mod privacy;
+mod ranges;
+mod stale;
+mod stop;
+mod storing;
+mod upgrade;
+mod validation;
+mod vary;

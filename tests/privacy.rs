@@ -1,0 +1,124 @@
+//! What one user got is never given to another. The ids name the attack cases.
+
+use crate::support::{Answer, Edge, Origin, Request};
+
+/// The origin greets whom the cookie names; asks as Alice, then as Bob.
+async fn bob_is_greeted_himself(
+    policy: &str,
+    answer: impl Fn(Answer) -> Answer + Send + Sync + 'static,
+) {
+    let origin = Origin::start().await;
+    origin.answers_by("/account", move |request| {
+        let name = request.field("cookie").unwrap_or_default();
+        answer(Answer::ok(&format!("hello {name}")))
+    });
+    let edge = Edge::with_policy(&origin, policy).await;
+    for name in ["alice", "bob"] {
+        let reply = edge.get_with("/account", "Cookie", name).await;
+        reply.answered(200, &format!("hello {name}"));
+    }
+}
+
+#[tokio::test]
+async fn d03_an_answer_that_sets_a_cookie_stays_with_its_client() {
+    bob_is_greeted_himself("", |answer| {
+        answer.field("Cache-Control", "public, max-age=60").field("Set-Cookie", "sid=1")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn d03_an_overriding_lifetime_does_not_store_cookies() {
+    let policy = "ttl = \"1h\"\nttl_mode = \"override\"";
+    bob_is_greeted_himself(policy, |answer| answer.field("Set-Cookie", "sid=1")).await;
+}
+
+#[tokio::test]
+async fn d04_an_answer_to_credentials_stays_with_them() {
+    let origin = Origin::start().await;
+    origin.answers_by("/account", |request| {
+        let who = request.field("authorization").unwrap_or_default();
+        Answer::cached(&format!("hello {who}"), "max-age=60")
+    });
+    let edge = Edge::before(&origin).await;
+    for who in ["Bearer alice", "Bearer bob"] {
+        let reply = edge.get_with("/account", "Authorization", who).await;
+        reply.answered(200, &format!("hello {who}"));
+    }
+    edge.get("/account").await.answered(200, "hello ");
+}
+
+#[tokio::test]
+async fn d05_what_is_marked_private_in_any_way_is_not_shared() {
+    for (name, value) in [
+        ("Cache-Control", "private"),
+        ("Cache-Control", "max-age=60, private"),
+        ("Cache-Control", "PRIVATE, max-age=60"),
+        ("Cache-Control", "max-age=60, no-store"),
+        ("Cache-Control", "no-cache"),
+        ("Vary", "*"),
+        ("Vary", "Cookie"),
+        ("Vary", "Accept-Encoding, COOKIE"),
+    ] {
+        let keep = move |answer: Answer| {
+            answer.field("Expires", &crate::support::in_seconds(60)).field(name, value)
+        };
+        bob_is_greeted_himself("", keep).await;
+    }
+}
+
+#[tokio::test]
+async fn d05_fields_named_by_no_cache_or_private_are_not_replayed() {
+    for directive in ["no-cache=\"x-name\", max-age=60", "private=\"x-name\", max-age=60"] {
+        let origin = Origin::start().await;
+        origin.answers_by("/a", move |request| {
+            let name = request.field("cookie").unwrap_or_default();
+            Answer::cached("a", directive).field("X-Name", &name)
+        });
+        let edge = Edge::before(&origin).await;
+        edge.get_with("/a", "Cookie", "alice").await;
+        let reply = edge.get_with("/a", "Cookie", "bob").await;
+        assert_ne!(reply.field("x-name").as_deref(), Some("alice"), "{directive}: {reply}");
+    }
+}
+
+#[tokio::test]
+async fn d06_a_session_cookie_takes_the_request_past_the_cache() {
+    let origin = Origin::with("/a", Answer::cached("a", "max-age=60")).await;
+    let edge = Edge::with_policy(&origin, "bypass_if = { cookies = [\"sessionid\"] }").await;
+    edge.get("/a").await.cache_status("forebay; fwd=uri-miss; stored");
+    let session = edge.get_with("/a", "Cookie", "theme=dark; sessionid=1").await;
+    session.answered(200, "a").cache_status("forebay; fwd=bypass");
+    edge.get_with("/a", "Cookie", "theme=dark").await.hit();
+    // A name that only ends alike is another cookie.
+    edge.get_with("/a", "Cookie", "xsessionid=1").await.hit();
+    assert_eq!(origin.count("/a"), 2);
+}
+
+#[tokio::test]
+async fn d06_a_field_takes_the_request_past_the_cache() {
+    let origin = Origin::with("/a", Answer::cached("a", "public, max-age=60")).await;
+    let edge = Edge::with_policy(&origin, "bypass_if = { headers = [\"Authorization\"] }").await;
+    for _ in 0..2 {
+        let reply = edge.get_with("/a", "Authorization", "Bearer x").await;
+        reply.answered(200, "a").cache_status("forebay; fwd=bypass");
+    }
+    edge.get("/a").await.cache_status("forebay; fwd=uri-miss; stored");
+}
+
+#[tokio::test]
+async fn d07_a_background_revalidation_carries_no_credentials() {
+    let origin = Origin::start().await;
+    let old = Answer::cached("old", "public, max-age=60, stale-while-revalidate=60");
+    let new = Answer::cached("new", "public, max-age=60");
+    origin.answers_each("/a", vec![old.field("Age", "61"), new]);
+    let edge = Edge::before(&origin).await;
+    edge.get("/a").await.answered(200, "old");
+    let request = Request::get("/a").field("Cookie", "sid=alice");
+    let request = request.field("Authorization", "Bearer alice");
+    edge.send(&request).await.answered(200, "old");
+    origin.has_seen("/a", 2).await;
+    let revalidation = origin.last("/a");
+    assert_eq!(revalidation.field("cookie"), None, "{revalidation:?}");
+    assert_eq!(revalidation.field("authorization"), None, "{revalidation:?}");
+}

@@ -1,0 +1,48 @@
+//! How it ends.
+
+use tokio::net::TcpStream;
+
+use crate::support::{Answer, Edge, Gate, Origin, Request, Setup, soon};
+
+#[tokio::test]
+async fn sigterm_ends_an_idle_edge() {
+    let origin = Origin::with("/a", Answer::ok("a")).await;
+    let mut edge = Edge::before(&origin).await;
+    let mut idle = edge.connect().await;
+    idle.request(&Request::get("/a")).await.answered(200, "a");
+    edge.signal("TERM");
+    assert_eq!(edge.ended().await.code(), Some(0), "{}", edge.log());
+}
+
+#[tokio::test]
+async fn sigterm_lets_a_running_request_end_whole() {
+    let gate = Gate::closed();
+    let origin = Origin::with("/a", Answer::held("first", &gate, " second")).await;
+    let mut edge = Edge::before(&origin).await;
+    let mut connection = edge.connect().await;
+    connection.send(Request::get("/a").http1()).await;
+    connection.head().await.status(200);
+    edge.signal("TERM");
+    let refused = async {
+        while TcpStream::connect(edge.address("web")).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("new connections to be refused", refused).await;
+    gate.open();
+    assert_eq!(connection.bytes(12).await, b"first second");
+    assert_eq!(edge.ended().await.code(), Some(0), "{}", edge.log());
+}
+
+#[tokio::test]
+async fn sigterm_does_not_wait_longer_than_its_grace() {
+    let never = Gate::closed();
+    let origin = Origin::with("/a", Answer::held("first", &never, " second")).await;
+    let setup = Setup::before(&origin).server("threads = 1\ngrace = \"300ms\"");
+    let mut edge = setup.start().await;
+    let mut connection = edge.connect().await;
+    connection.send(Request::get("/a").http1()).await;
+    connection.head().await.status(200);
+    edge.signal("TERM");
+    edge.ended().await;
+}

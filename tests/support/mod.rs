@@ -1,0 +1,38 @@
+//! What the end-to-end tests stand on: an origin that follows a script, the
+//! real edge, and clients that hide nothing of what they are sent.
+
+mod answer;
+mod edge;
+mod frames;
+mod gate;
+mod http1;
+mod http2;
+mod origin;
+mod reply;
+mod request;
+mod tls;
+
+pub(crate) use answer::{Answer, in_seconds, seconds_ago};
+pub(crate) use edge::{Edge, Setup, run_forebay};
+pub(crate) use frames::{Frames, Outcome};
+pub(crate) use gate::Gate;
+pub(crate) use http1::Connection;
+pub(crate) use http2::{Http2, Http2Origin};
+pub(crate) use origin::{Origin, Received};
+pub(crate) use reply::Reply;
+pub(crate) use request::Request;
+pub(crate) use tls::Certificate;
+
+use std::future::Future;
+use std::time::Duration;
+
+/// How long anything may take before a test gives up on it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits for what is under way; a test that waits for ever names what it waited for.
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(done) => done,
+        Err(_) => panic!("waited {PATIENCE:?} in vain: {what}"),
+    }
+}
