@@ -9,18 +9,18 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::header;
 use pingora::http::ResponseHeader;
+use pingora::protocols::http::ServerSession;
 use pingora::protocols::{
     ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
     Stream, TimingDigest, UniqueID, UniqueIDType, raw_connect, tls,
 };
-use pingora::proxy::Session;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
 /// How a date is written, always.
@@ -38,6 +38,8 @@ pub struct Downstream {
     told: Mutex<Told>,
     /// A head with its date put back, that is not written out yet.
     patched: Bytes,
+    /// Bytes that are written, but not out, nor told of.
+    unreported: usize,
     /// What was read to see which protocol the client speaks.
     ahead: Bytes,
 }
@@ -47,6 +49,8 @@ pub struct Downstream {
 struct Told {
     /// The date that the next head is to have.
     date: Option<[u8; LENGTH]>,
+    /// What is written must not wait for more.
+    flush: bool,
     reading: Reading,
 }
 
@@ -67,8 +71,9 @@ impl Downstream {
     pub fn new(stream: Stream) -> Self {
         Self {
             inner: stream,
-            told: Mutex::new(Told { date: None, reading: Reading::Nothing }),
+            told: Mutex::new(Told { date: None, flush: false, reading: Reading::Nothing }),
             patched: Bytes::new(),
+            unreported: 0,
             ahead: Bytes::new(),
         }
     }
@@ -92,24 +97,32 @@ impl Downstream {
 }
 
 /// Notes that the head of the request is whole.
-pub(super) fn head_is_whole(session: &Session) {
+pub(super) fn head_is_whole(session: &ServerSession) {
     tell(session, |told| told.reading = Reading::Body);
 }
 
-/// Notes that the request is answered, so that another one may follow.
-pub(super) fn is_answered(session: &Session) {
-    tell(session, |told| told.reading = Reading::Nothing);
+/// Notes that the body is arriving: each piece is to go out when it is written.
+pub(super) fn is_arriving(session: &ServerSession) {
+    tell(session, |told| told.flush = true);
 }
 
-fn tell(session: &Session, change: impl FnOnce(&mut Told)) {
-    let stream = session.as_ref().stream().and_then(|stream| stream.as_any().downcast_ref());
+/// Notes that the request is answered, so that another one may follow.
+pub(super) fn is_answered(session: &ServerSession) {
+    tell(session, |told| {
+        told.flush = false;
+        told.reading = Reading::Nothing;
+    });
+}
+
+fn tell(session: &ServerSession, change: impl FnOnce(&mut Told)) {
+    let stream = session.stream().and_then(|stream| stream.as_any().downcast_ref());
     if let Some(Downstream { told, .. }) = stream {
         change(&mut told.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
 /// Sees to it that the date in `head` is the one that goes out.
-pub(super) fn keep_date(session: &Session, head: &ResponseHeader) {
+pub(super) fn keep_date(session: &ServerSession, head: &ResponseHeader) {
     if head.status.is_informational() {
         return;
     }
@@ -135,6 +148,10 @@ impl AsyncWrite for Downstream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.unreported > 0 {
+            ready!(Pin::new(&mut this.inner).poll_flush(context))?;
+            return Poll::Ready(Ok(std::mem::take(&mut this.unreported)));
+        }
         if this.patched.is_empty()
             && let Some(date) = this.told().date.take()
             && let Some(patched) = patch(bytes, date)
@@ -144,9 +161,15 @@ impl AsyncWrite for Downstream {
         // The patched bytes are as many as those that they stand for, and a caller that is told
         // that some are written comes back with the rest.
         let out = if this.patched.is_empty() { bytes } else { &this.patched };
-        let written = std::task::ready!(Pin::new(&mut this.inner).poll_write(context, out))?;
+        let written = ready!(Pin::new(&mut this.inner).poll_write(context, out))?;
         if !this.patched.is_empty() {
             this.patched = this.patched.slice(written..);
+        }
+        if this.told().flush {
+            // Told as written when it is out; until then the caller comes back with the same.
+            this.unreported = written;
+            ready!(Pin::new(&mut this.inner).poll_flush(context))?;
+            this.unreported = 0;
         }
         Poll::Ready(Ok(written))
     }
@@ -173,7 +196,7 @@ impl AsyncRead for Downstream {
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
-        std::task::ready!(Pin::new(&mut this.inner).poll_read(context, buffer))?;
+        ready!(Pin::new(&mut this.inner).poll_read(context, buffer))?;
         if buffer.filled().len() > before && this.head_is_late() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }

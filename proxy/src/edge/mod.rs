@@ -106,6 +106,7 @@ impl ProxyHttp for Edge {
         context: &mut Context,
     ) -> Result<bool, BError> {
         session.set_write_timeout(Some(deliver::SLOWEST_READ));
+        session.set_pipelining_enabled(true);
         downstream::head_is_whole(session);
         let asked = match decide::read(&self.shared, session) {
             Ok(asked) => asked,

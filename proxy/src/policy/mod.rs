@@ -10,4 +10,5 @@ pub mod invalidate;
 pub mod partial;
 pub mod request;
 pub mod reuse;
+pub mod sound;
 pub mod status;
