@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::field::range::ContentRange;
 use crate::field::vary;
@@ -112,6 +112,12 @@ impl Selecting {
     #[must_use]
     pub fn matches(&self, request: &HeaderMap) -> bool {
         self.names.is_empty() || *self.values == *vary::secondary(&self.names, request)
+    }
+
+    /// Whether it was selected by who asked.
+    #[must_use]
+    pub fn is_personal(&self) -> bool {
+        self.names.iter().any(|name| *name == header::COOKIE || *name == header::AUTHORIZATION)
     }
 
     /// The names of the fields that select.

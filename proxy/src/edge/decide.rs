@@ -81,13 +81,9 @@ pub(super) fn read(shared: &Shared, session: &mut Session) -> Result<Asked, Refu
 /// Refuses a head that leaves a doubt.
 fn check(session: &Session) -> Result<(), Refusal> {
     let head = session.req_header();
-    // The head as it was sent matters only where two fields contradict each other, and pingora
-    // has dropped one.
-    let coded = head.headers.contains_key(header::TRANSFER_ENCODING);
-    let raw = session.as_http1().filter(|_| coded).map(|http1| http1.get_headers_raw_bytes());
+    let raw = session.as_http1().map(|http1| http1.get_headers_raw_bytes());
     let head = sound::Head {
         method: &head.method,
-        target: head.raw_path(),
         version: head.version,
         fields: &head.headers,
         raw: raw.as_deref().unwrap_or(b""),

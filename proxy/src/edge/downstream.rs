@@ -21,13 +21,19 @@ use pingora::protocols::{
     ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
     Stream, TimingDigest, UniqueID, UniqueIDType, raw_connect, tls,
 };
+use pingora::server::ShutdownWatch;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::time::timeout;
 
 /// How a date is written, always.
 const LENGTH: usize = 29;
 /// What comes before it in a head.
 const NAME: &[u8] = b"\r\nDate: ";
 
+/// What a client sends first that speaks HTTP/2 (RFC 9113 §3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// The longest that a new connection may be silent.
+const SLOWEST_START: Duration = Duration::from_secs(60);
 /// The longest that a head may take from its first byte to its last.
 const SLOWEST_HEAD: Duration = Duration::from_secs(20);
 
@@ -35,6 +41,7 @@ const SLOWEST_HEAD: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Downstream {
     inner: Stream,
+    stopping: ShutdownWatch,
     told: Mutex<Told>,
     /// A head with its date put back, that is not written out yet.
     patched: Bytes,
@@ -61,17 +68,20 @@ enum Reading {
     Nothing,
     /// A head that began at that moment.
     Head(Instant),
-    /// What belongs to a head that is whole.
+    /// What belongs to a head that is whole, or frames of HTTP/2, which has limits of its own.
     Body,
 }
 
 impl Downstream {
-    /// Wraps `stream`.
+    /// Wraps `stream`, on which no request is waited for any more once `stopping` is true.
     #[must_use]
-    pub fn new(stream: Stream) -> Self {
+    pub fn new(stream: Stream, stopping: ShutdownWatch) -> Self {
+        let http2 = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
+        let reading = if http2 { Reading::Body } else { Reading::Nothing };
         Self {
             inner: stream,
-            told: Mutex::new(Told { date: None, flush: false, reading: Reading::Nothing }),
+            told: Mutex::new(Told { date: None, flush: false, reading }),
+            stopping,
             patched: Bytes::new(),
             unreported: 0,
             ahead: Bytes::new(),
@@ -80,6 +90,18 @@ impl Downstream {
 
     fn told(&mut self) -> &mut Told {
         self.told.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads until it is clear whether this is HTTP/2; `length` bytes at most tell it.
+    async fn read_ahead(&mut self, length: usize) -> io::Result<()> {
+        let mut read = BytesMut::with_capacity(length);
+        while read.len() < length && PREFACE.starts_with(&read) {
+            if self.inner.read_buf(&mut read).await? == 0 {
+                break;
+            }
+        }
+        self.ahead = read.freeze();
+        Ok(())
     }
 
     /// Counts the time since the first byte of a head; called when bytes have come.
@@ -214,13 +236,16 @@ impl Shutdown for Downstream {
 #[async_trait]
 impl Peek for Downstream {
     async fn try_peek(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
-        let mut read = BytesMut::with_capacity(buffer.len());
-        while read.len() < buffer.len() && may_be_preface(&read) {
-            if self.inner.read_buf(&mut read).await? == 0 {
-                break;
+        let mut stopping = self.stopping.clone();
+        tokio::select! {
+            read = timeout(SLOWEST_START, self.read_ahead(buffer.len())) => read??,
+            _ = stopping.wait_for(|stopping| *stopping) => {
+                return Err(io::ErrorKind::ConnectionAborted.into());
             }
         }
-        self.ahead = read.freeze();
+        if self.ahead.starts_with(PREFACE) {
+            self.told().reading = Reading::Body;
+        }
         let peeked = self.ahead.get(..buffer.len()).unwrap_or(&self.ahead);
         buffer.fill(0);
         for (to, from) in buffer.iter_mut().zip(peeked) {
@@ -266,11 +291,6 @@ impl GetSocketDigest for Downstream {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
         self.inner.get_socket_digest()
     }
-}
-
-/// Whether what was read so far may become the preface of HTTP/2 (RFC 9113 §3.4).
-fn may_be_preface(read: &[u8]) -> bool {
-    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".starts_with(read)
 }
 
 #[cfg(test)]

@@ -40,8 +40,13 @@ pub(super) fn look_up(shared: &Shared, asked: &Asked, fields: &HeaderMap, now: T
     };
     let Some(stored) = shelf.select(fields) else { return forward(Fwd::VaryMiss, None) };
     let reuse = reuse::decide(&stored.head.freshness, &asked.ask.directives, now);
-    if let Reuse::Validate(why) = reuse {
-        return forward(why, Some(stored.clone()));
+    match reuse {
+        Reuse::Validate(why) => return forward(why, Some(stored.clone())),
+        // It is revalidated in nobody's name, and would come back as another variant.
+        Reuse::WhileRevalidate if stored.head.selecting.is_personal() => {
+            return forward(Fwd::Stale, Some(stored.clone()));
+        }
+        Reuse::Fresh | Reuse::Tolerated | Reuse::WhileRevalidate => {}
     }
     let kept = stored.head.fields.to_map();
     let answer = choose(asked, fields, stored, &kept);

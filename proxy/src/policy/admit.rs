@@ -78,7 +78,7 @@ pub fn admit(ask: &Ask, arrival: &Arrival<'_>, path: &str, rules: &Policy) -> Ad
         .flatten();
     let freshness = source.freshness(lifetime.unwrap_or(Seconds::ZERO));
     let mut verdict = storable(ask, arrival, &said, rules);
-    if verdict.is_ok() && vary == Vary::Everything {
+    if verdict.is_ok() && varies_beyond_requests(&vary) {
         verdict = Err(Detail::VaryStar);
     }
     if verdict.is_ok() && arrival.status == StatusCode::PARTIAL_CONTENT {
@@ -87,12 +87,22 @@ pub fn admit(ask: &Ask, arrival: &Arrival<'_>, path: &str, rules: &Policy) -> Ad
     let verdict = verdict.and_then(|()| worthwhile(ask, &source, lifetime, &freshness));
     let silent = !arrival.fields.contains_key(header::CACHE_CONTROL);
     Admission {
-        verdict,
         freshness,
         vary: if let Vary::Fields(names) = vary { names } else { Vec::new() },
         part,
         cache_control: (immutable && silent && expires.is_none()).then_some(IMMUTABLE),
-        strip_cookies: rules.set_cookie == SetCookie::Strip,
+        strip_cookies: rules.set_cookie == SetCookie::Strip && verdict.is_ok(),
+        verdict,
+    }
+}
+
+/// Whether no request can tell that it selects the same: everything selects, or the address of
+/// the client does, which the edge says in its own words.
+fn varies_beyond_requests(vary: &Vary) -> bool {
+    match vary {
+        Vary::Nothing => false,
+        Vary::Everything => true,
+        Vary::Fields(names) => names.iter().any(|name| name == "x-forwarded-for"),
     }
 }
 
@@ -205,12 +215,19 @@ impl Source<'_> {
         })
     }
 
+    /// Whether the `ttl` of a route is meant for such a status. An error is not kept for as long
+    /// as what was asked for; `ttl_by_status` can say so.
+    fn takes_ttl(&self) -> bool {
+        let status = self.arrival.status;
+        is_heuristic(status) && !status.is_client_error() && !status.is_server_error()
+    }
+
     /// What the route says.
     fn of_route(&self) -> Option<Seconds> {
         let by_status = self.rules.ttl_by_status.get(&self.arrival.status.as_u16()).copied();
         by_status
             .or_else(|| self.immutable.then_some(HASHED_NAME))
-            .or_else(|| is_heuristic(self.arrival.status).then_some(self.rules.ttl).flatten())
+            .or_else(|| self.takes_ttl().then_some(self.rules.ttl).flatten())
             .map(Seconds::from)
     }
 
