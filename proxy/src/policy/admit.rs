@@ -85,12 +85,12 @@ pub fn admit(ask: &Ask, arrival: &Arrival<'_>, path: &str, rules: &Policy) -> Ad
         verdict = part.as_ref().map_or(Err(Detail::Part), |_| Ok(()));
     }
     let verdict = verdict.and_then(|()| worthwhile(ask, &source, lifetime, &freshness));
-    let silent = !arrival.fields.contains_key(header::CACHE_CONTROL);
+    let silent = !said.present && expires.is_none();
     Admission {
         freshness,
         vary: if let Vary::Fields(names) = vary { names } else { Vec::new() },
         part,
-        cache_control: (immutable && silent && expires.is_none()).then_some(IMMUTABLE),
+        cache_control: (immutable && silent && verdict.is_ok()).then_some(IMMUTABLE),
         strip_cookies: rules.set_cookie == SetCookie::Strip && verdict.is_ok(),
         verdict,
     }

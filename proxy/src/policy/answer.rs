@@ -81,7 +81,12 @@ fn range_applies(asked: &HeaderMap, stored: &HeaderMap) -> bool {
         Some(IfRange::Tag(theirs)) => {
             etag::etag(stored).is_some_and(|ours| ours.strong_eq(&theirs))
         }
-        Some(IfRange::Date(theirs)) => date::last_modified(stored) == Some(theirs),
+        Some(IfRange::Date(theirs)) => {
+            // A date is a strong validator only if the answer was made after that second
+            // (RFC 9110 §8.8.2.2).
+            date::last_modified(stored) == Some(theirs)
+                && date::date(stored).is_some_and(|sent| sent > theirs)
+        }
         Some(IfRange::Invalid) | None => false,
     }
 }
@@ -136,21 +141,19 @@ pub fn content_range(range: Option<ByteRange>, complete: u64) -> HeaderValue {
     ContentRange { range, complete: Some(complete) }.value()
 }
 
-/// The line that parts a body of several; long enough that no body holds it by chance.
-const BOUNDARY: &str = "forebay-7f3d9a1c5e8b42d6a90e-part";
-
-/// The media type and the body of an answer with several parts (RFC 9110 §14.6). `kind` is the
-/// media type of the whole, `cut` gives the bytes of a part.
+/// The body of an answer with several parts (RFC 9110 §14.6), between lines of `boundary`. `kind`
+/// is the media type of the whole, `cut` gives the bytes of a part.
 #[must_use]
 pub fn multipart(
+    boundary: &str,
     kind: Option<&HeaderValue>,
     ranges: &[ByteRange],
     complete: u64,
     cut: impl Fn(&ByteRange) -> Vec<Bytes>,
-) -> (HeaderValue, Vec<Bytes>) {
+) -> Vec<Bytes> {
     let mut pieces = Vec::new();
     for range in ranges {
-        let mut head = format!("\r\n--{BOUNDARY}\r\n").into_bytes();
+        let mut head = format!("\r\n--{boundary}\r\n").into_bytes();
         if let Some(kind) = kind {
             head.extend_from_slice(b"Content-Type: ");
             head.extend_from_slice(kind.as_bytes());
@@ -162,7 +165,6 @@ pub fn multipart(
         pieces.push(head.into());
         pieces.extend(cut(range));
     }
-    pieces.push(format!("\r\n--{BOUNDARY}--\r\n").into());
-    let kind = "multipart/byteranges; boundary=forebay-7f3d9a1c5e8b42d6a90e-part";
-    (HeaderValue::from_static(kind), pieces)
+    pieces.push(format!("\r\n--{boundary}--\r\n").into());
+    pieces
 }

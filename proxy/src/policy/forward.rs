@@ -3,14 +3,14 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use crate::field::hop;
-use crate::field::range::ByteRange;
+use crate::field::range::{ByteRange, RangeSpec};
 
 /// Fields in which a client could speak for a proxy. None is believed: what is not in the key and
 /// may change the answer would let one client poison it for all.
-const FORGED: [HeaderName; 14] = [
+const FORGED: [HeaderName; 20] = [
     HeaderName::from_static("forwarded"),
     HeaderName::from_static("x-forwarded-for"),
     HeaderName::from_static("x-forwarded-host"),
@@ -19,6 +19,12 @@ const FORGED: [HeaderName; 14] = [
     HeaderName::from_static("x-forwarded-proto"),
     HeaderName::from_static("x-forwarded-scheme"),
     HeaderName::from_static("x-forwarded-server"),
+    HeaderName::from_static("x-forwarded-ssl"),
+    HeaderName::from_static("x-client-ip"),
+    HeaderName::from_static("x-cluster-client-ip"),
+    HeaderName::from_static("x-method-override"),
+    HeaderName::from_static("x-original-host"),
+    HeaderName::from_static("true-client-ip"),
     HeaderName::from_static("x-host"),
     HeaderName::from_static("x-http-method-override"),
     HeaderName::from_static("x-original-url"),
@@ -70,11 +76,28 @@ pub enum Purpose<'a> {
     Complete(&'a HeaderMap, ByteRange),
 }
 
+/// Whether the `Range` of a request is passed on, so that its answer may be that part.
+///
+/// With `If-Range`, what the client wants depends on what the origin has: the whole is asked for,
+/// and cut for the client.
+#[must_use]
+pub fn passes_range(method: &Method, fields: &HeaderMap) -> bool {
+    *method == Method::GET
+        && !fields.contains_key(header::IF_RANGE)
+        && RangeSpec::parse(fields).is_some()
+}
+
 /// Removes what a client must not say to an origin, and says who asks.
 ///
 /// Fields that are for one hop are left to the caller, who knows whether protocols are switched.
 pub fn vouch(fields: &mut HeaderMap, client: &Client) {
     for name in &FORGED {
+        fields.remove(name);
+    }
+    // An origin behind CGI reads `_` as `-`: one field could be taken for another.
+    let doubtful: Vec<_> =
+        fields.keys().filter(|name| name.as_str().contains('_')).cloned().collect();
+    for name in doubtful {
         fields.remove(name);
     }
     let mut say = |name: HeaderName, value: &str| {

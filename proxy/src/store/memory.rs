@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::shelf::Shelf;
@@ -46,8 +47,12 @@ impl Memory {
                 u32::try_from(size).unwrap_or(u32::MAX)
             })
             .build();
-        let invalidated =
-            Cache::builder().max_capacity(REMEMBERED).time_to_live(REMEMBERED_FOR).build();
+        // The newest are remembered, whatever it displaces: a new key must never be refused.
+        let invalidated = Cache::builder()
+            .max_capacity(REMEMBERED)
+            .time_to_live(REMEMBERED_FOR)
+            .eviction_policy(EvictionPolicy::lru())
+            .build();
         Self { shelves, invalidated, epoch: AtomicU64::new(0) }
     }
 

@@ -22,11 +22,17 @@ impl Shelf {
         Self { variants: Arc::new([stored]) }
     }
 
-    /// This shelf with `stored` put first, in place of the one that the same requests select.
+    /// This shelf with `stored` put first, in place of the one that the same requests select. A
+    /// part does not take the place of a whole.
     #[must_use]
     pub fn with(&self, stored: Stored) -> Self {
-        let selecting = stored.head.selecting.clone();
-        let others = self.variants.iter().filter(|other| other.head.selecting != selecting);
+        let head = Arc::clone(&stored.head);
+        let same = |other: &&Stored| other.head.selecting == head.selecting;
+        let is_part = head.part.is_some();
+        if is_part && self.variants.iter().any(|other| same(&other) && other.head.part.is_none()) {
+            return self.clone();
+        }
+        let others = self.variants.iter().filter(|other| !same(other));
         let variants = std::iter::once(stored).chain(others.cloned()).take(MOST_VARIANTS).collect();
         Self { variants }
     }
