@@ -33,7 +33,7 @@ nginx -p "$dir" -c "$dir/nginx.conf" &
 "$forebay" serve --config "$dir/forebay.toml" >"$dir/forebay.out" & edge=$!
 curl -sf -o /dev/null --retry 50 --retry-delay 0 --retry-all-errors --retry-max-time 10 http://127.0.0.1:18813/a ||
   { echo "no answer" >&2; cat "$dir/nginx.log" >&2; exit 2; }
-fill() { seq "$1" "$2" | sed 's|.*|url = "http://127.0.0.1:18813/items/&"\noutput = /dev/null|' | curl -sf --parallel --parallel-max 32 -K -; }
+fill() { seq "$1" "$2" | sed 's|.*|url = "http://127.0.0.1:18813/items/&"\noutput = /dev/null|' | curl -sf --no-progress-meter --parallel --parallel-max 32 -K -; }
 resident() { awk '/VmRSS/ { print $2 * 1024 }' "/proc/$edge/status"; }
 metric() { curl -sf http://127.0.0.1:18814/metrics | awk -v n="$1" '$1 == n { print $2 }'; }
 fill 1 2000
