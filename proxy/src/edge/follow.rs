@@ -18,6 +18,7 @@ use crate::collapse::{Arriving, Entry, FlightKey, News, Opening, Passenger};
 use crate::event::{Detail, Failure, Fwd, Trail};
 use crate::policy::answer::{self, Answer, Facts};
 use crate::policy::fail::{Trouble, may_serve_stale};
+use crate::policy::forward::anonymise;
 use crate::policy::reuse::Reuse;
 use crate::stored::Stored;
 use crate::time;
@@ -53,6 +54,8 @@ pub(super) async fn answer(
 /// Asks the origin again in the background, in nobody's name, unless that is under way.
 fn revalidate(shared: &Arc<Shared>, asked: &Asked, stored: &Stored, fields: &HeaderMap) {
     let names = stored.head.selecting.names();
+    let mut fields = fields.clone();
+    anonymise(&mut fields);
     let forward =
         Forward { why: Fwd::Stale, stored: Some(stored.clone()), selecting: names.to_vec() };
     let mut asked = asked.clone();
@@ -60,9 +63,9 @@ fn revalidate(shared: &Arc<Shared>, asked: &Asked, stored: &Stored, fields: &Hea
     asked.ask.method = Method::GET;
     asked.ask.authorized = false;
     let key =
-        FlightKey { key: asked.key.clone(), selecting: selecting(names, fields), range: None };
+        FlightKey { key: asked.key.clone(), selecting: selecting(names, &fields), range: None };
     if let Entry::Lead(lead, _) = shared.flights.enter(key) {
-        let order = Order::new(Arc::new(asked), Arc::new(fields.clone()), forward);
+        let order = Order::new(Arc::new(asked), Arc::new(fields), forward);
         tokio::spawn(fetch::fetch(Arc::clone(shared), order, lead));
     }
 }

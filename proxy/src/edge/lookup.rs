@@ -6,6 +6,7 @@ use super::Shared;
 use super::decide::Asked;
 use crate::event::Fwd;
 use crate::policy::answer::{self, Answer, Facts};
+use crate::policy::forward::is_personal;
 use crate::policy::reuse::{self, Reuse};
 use crate::stored::Stored;
 use crate::time::Timestamp;
@@ -40,7 +41,13 @@ pub(super) fn look_up(shared: &Shared, asked: &Asked, fields: &HeaderMap, now: T
     };
     let Some(stored) = shelf.select(fields) else { return forward(Fwd::VaryMiss, None) };
     let reuse = reuse::decide(&stored.head.freshness, &asked.ask.directives, now);
-    if let Reuse::Validate(why) = reuse {
+    let why = match reuse {
+        Reuse::Validate(why) => Some(why),
+        // In the background it is asked in nobody's name, which gets another variant.
+        Reuse::WhileRevalidate if is_personal(stored.head.selecting.names()) => Some(Fwd::Stale),
+        Reuse::Fresh | Reuse::Tolerated | Reuse::WhileRevalidate => None,
+    };
+    if let Some(why) = why {
         return forward(why, Some(stored.clone()));
     }
     let kept = stored.head.fields.to_map();

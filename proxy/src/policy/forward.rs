@@ -37,6 +37,9 @@ pub const VOUCHED: [HeaderName; 4] = [
     header::VIA,
 ];
 
+/// Fields that say in whose name is asked.
+const PERSONAL: [HeaderName; 2] = [header::COOKIE, header::AUTHORIZATION];
+
 /// Conditions that the cache evaluates itself, so that an answer is worth storing.
 const CONDITIONS: [HeaderName; 5] = [
     header::IF_NONE_MATCH,
@@ -101,8 +104,15 @@ fn is_forged(name: &HeaderName) -> bool {
 
 /// Removes what says in whose name is asked: what one client may see must not be stored for all.
 pub fn anonymise(fields: &mut HeaderMap) {
-    fields.remove(header::COOKIE);
-    fields.remove(header::AUTHORIZATION);
+    for name in PERSONAL {
+        fields.remove(name);
+    }
+}
+
+/// Whether what `Vary` selects by these fields depends on in whose name is asked.
+#[must_use]
+pub fn is_personal(names: &[HeaderName]) -> bool {
+    names.iter().any(|name| PERSONAL.contains(name))
 }
 
 /// The fields of a request to the origin, made of those of the client.
@@ -235,6 +245,13 @@ mod tests {
         let asked = head("Cookie: a=b | Cookie: c=d | Authorization: Basic eA== | Accept: a/b");
         let sent = fields(&asked, &client(None), &Purpose::Whole);
         assert_eq!(print(&sent), sorted(&format!("Accept: a/b | {TOLD_FOR_NOBODY}")));
+    }
+
+    #[test]
+    fn knows_by_which_fields_an_answer_is_personal() {
+        assert!(is_personal(&[header::ACCEPT, header::COOKIE]));
+        assert!(is_personal(&[header::AUTHORIZATION]));
+        assert!(!is_personal(&[header::ACCEPT, header::USER_AGENT]));
     }
 
     #[test]
