@@ -59,12 +59,10 @@ impl Sanitised {
         Self { fields }
     }
 
-    /// The fields as they are stored and sent.
+    /// The fields as they are stored, those included that the next 304 may not repeat and that
+    /// clients do not get.
     pub(super) fn finish(self, admission: &Admission) -> HeaderMap {
         let mut fields = self.fields;
-        for name in NOT_FOR_CLIENTS {
-            fields.remove(name);
-        }
         if admission.strip_cookies {
             fields.remove(header::SET_COOKIE);
         }
@@ -272,7 +270,7 @@ impl Fetch {
         let admission = self.admit(head.status, &fields.fields, ranged);
         let length = length(head);
         let verdict = self.verdict(&admission, length);
-        if self.order.asked.ask.method == Method::HEAD {
+        if self.order.asked.ask.method == Method::HEAD && head.status == StatusCode::OK {
             self.confirm(&fields.fields);
         }
         let head = self.head(head.status, fields, &admission);
@@ -310,12 +308,13 @@ impl Fetch {
             })
     }
 
-    /// An answer to `HEAD` tells whether what is stored still stands (RFC 9111 §4.3.5).
+    /// A 200 to `HEAD` tells whether what is stored still stands (RFC 9111 §4.3.5).
     fn confirm(&self, answer: &HeaderMap) {
         let Some(stored) = &self.order.forward.stored else { return };
         let kept = stored.head.fields.to_map();
         let length = stored.body.length();
-        if stored.head.part.is_some() || !freshen::confirmed_by_head(&kept, length, answer) {
+        let is_whole = stored.head.status == StatusCode::OK && stored.head.part.is_none();
+        if !is_whole || !freshen::confirmed_by_head(&kept, length, answer) {
             self.shared.store.invalidate(&self.order.asked.key);
             return;
         }
