@@ -6,16 +6,24 @@ SUITE ?=
 SUITE_TEST := passes_the_http_cache_tests_suite
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fmt lint unit e2e conformance conformance-current fuzz
+.PHONY: help run test fmt lint unit e2e conformance conformance-current fuzz \
+	to-build to-test
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
-run: ## Run the demo: a sample origin, the edge before it, the admin page
+# A dependency is built with cmake; the conformance suite runs on Node.
+to-build:
+	@.ci/need cargo=cargo cc=gcc c++=g++ cmake=cmake
+
+to-test: to-build
+	@.ci/need node=nodejs npm=npm
+
+run: to-build ## Run the demo: a sample origin, the edge before it, the admin listener
 	$(CARGO) run -p forebay -- demo
 
 # The suite measures seconds, so nothing else runs beside it.
-test: fmt lint ## Check the format, the lints and every test
+test: to-test fmt lint ## Check the format, the lints and every test
 	@echo "== tests: unit, end to end"
 	$(CARGO) test --workspace -- --skip $(SUITE_TEST)
 	@echo "== the HTTP cache conformance suite"
@@ -25,17 +33,17 @@ fmt: ## Check the format (repair it with cargo fmt)
 	@echo "== format"
 	$(CARGO) fmt --all -- --check
 
-lint: ## Check the lints
+lint: to-build ## Check the lints
 	@echo "== lints"
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
-unit: ## Run the tests inside the crates only
+unit: to-build ## Run the tests inside the crates only
 	$(CARGO) test --workspace --lib --bins
 
-e2e: ## Run the end-to-end tests without the conformance suite
+e2e: to-build ## Run the end-to-end tests without the conformance suite
 	$(CARGO) test -p forebay --test e2e -- --skip $(SUITE_TEST)
 
-conformance: ## Run the released HTTP cache conformance suite
+conformance: to-test ## Run the released HTTP cache conformance suite
 	$(CARGO) test -p forebay --test e2e -- --nocapture $(SUITE_TEST)
 
 # The current suite is a checkout of the repository http-tests/cache-tests.

@@ -200,3 +200,12 @@ async fn a_request_with_no_store_leaves_nothing_behind() {
     assert_eq!(edge.send(&request).await.cache_status_value("stored"), None);
     edge.get("/a").await.cache_status("forebay; fwd=uri-miss; stored");
 }
+
+#[tokio::test]
+async fn the_ttl_of_a_route_is_not_for_errors() {
+    let origin = Origin::with("/a", Answer::status(404)).await;
+    let edge = Edge::with_policy(&origin, "ttl = \"1h\"\nttl_mode = \"default\"").await;
+    for _ in 0..2 {
+        edge.get("/a").await.status(404).cache_status("forebay; fwd=uri-miss; detail=no-freshness");
+    }
+}

@@ -1,6 +1,6 @@
 //! What one user got is never given to another. The ids name the attack cases.
 
-use crate::support::{Answer, Edge, Origin, Request};
+use crate::support::{Answer, Edge, Gate, Origin, Request};
 
 /// The origin greets whom the cookie names; asks as Alice, then as Bob.
 async fn bob_is_greeted_himself(
@@ -121,4 +121,52 @@ async fn d07_a_background_revalidation_carries_no_credentials() {
     let revalidation = origin.last("/a");
     assert_eq!(revalidation.field("cookie"), None, "{revalidation:?}");
     assert_eq!(revalidation.field("authorization"), None, "{revalidation:?}");
+}
+
+#[tokio::test]
+async fn d08_a_cookie_that_comes_with_a_304_stays_with_its_client() {
+    let gate = Gate::closed();
+    let origin = Origin::start().await;
+    let old = Answer::cached("a", "max-age=60").field("Age", "61").field("ETag", "\"a\"");
+    let unchanged = |sid: &str| {
+        Answer::status(304)
+            .field("ETag", "\"a\"")
+            .field("Cache-Control", "max-age=60")
+            .field("Set-Cookie", sid)
+    };
+    let first = unchanged("sid=1").when_open(&gate);
+    origin.answers_each("/a", vec![old, first, unchanged("sid=2"), unchanged("sid=3")]);
+    let edge = Edge::before(&origin).await;
+    edge.get("/a").await.answered(200, "a");
+    let open = async {
+        origin.has_seen("/a", 2).await;
+        gate.open();
+    };
+    let (one, two, ()) = tokio::join!(edge.get("/a"), edge.get("/a"), open);
+    assert_ne!(one.field("set-cookie"), two.field("set-cookie"), "{one}\n{two}");
+}
+
+#[tokio::test]
+async fn d07_what_a_cookie_selects_is_not_revalidated_without_it() {
+    let origin = Origin::start().await;
+    origin.answers_by("/a", |request| {
+        let name = request.field("cookie").unwrap_or_default();
+        Answer::cached(&format!("hello {name}"), "max-age=60, stale-while-revalidate=60")
+            .field("Age", "61")
+            .field("Vary", "Cookie")
+    });
+    let edge = Edge::before(&origin).await;
+    for _ in 0..3 {
+        edge.get_with("/a", "Cookie", "alice").await.answered(200, "hello alice");
+    }
+}
+
+#[tokio::test]
+async fn d05_what_the_address_of_a_client_selects_is_not_shared() {
+    let origin = Origin::start().await;
+    origin.answers("/a", Answer::cached("a", "max-age=60").field("Vary", "X-Forwarded-For"));
+    let edge = Edge::before(&origin).await;
+    for _ in 0..2 {
+        edge.get("/a").await.cache_status("forebay; fwd=uri-miss; detail=vary-star");
+    }
 }

@@ -46,3 +46,13 @@ async fn sigterm_does_not_wait_longer_than_its_grace() {
     edge.signal("TERM");
     edge.ended().await;
 }
+
+#[tokio::test]
+async fn sigterm_does_not_wait_for_a_connection_that_never_spoke() {
+    let origin = Origin::with("/a", Answer::ok("a")).await;
+    let mut edge = Setup::before(&origin).server("threads = 1\ngrace = \"1h\"").start().await;
+    let _silent = edge.connect().await;
+    edge.get("/a").await.answered(200, "a");
+    edge.signal("TERM");
+    assert_eq!(edge.ended().await.code(), Some(0), "{}", edge.log());
+}

@@ -84,7 +84,7 @@ options! {
         read: Wait = Default(r#""30s""#);
     }
 
-    /// The listener for operators: its page, metrics, purges and health.
+    /// The listener for operators: metrics and health.
     Admin {
         /// The IP address and the port.
         address: SocketAddr = Default(r#""127.0.0.1:9900""#);
@@ -117,7 +117,8 @@ options! {
         /// `"cache-first"` answers from the cache while the stored response is fresh. `"bypass"`
         /// sends every request to the origin and stores nothing.
         strategy: Strategy = Default(r#""cache-first""#);
-        /// How long a response is fresh, where `ttl_mode` lets the policy say it.
+        /// How long a response is fresh, where `ttl_mode` lets the policy say it. It is meant for
+        /// answers to what was asked for; for errors, see `ttl_by_status`.
         ttl: Duration = Optional, example r#""5m""#;
         /// `"respect"` uses `ttl` last: after what the origin says about freshness, and after the
         /// `heuristic`. `"default"` uses `ttl` before the heuristic. `"override"` uses `ttl`
@@ -138,8 +139,9 @@ options! {
         /// What becomes of a response with `Set-Cookie`: `"skip"` does not store it, `"strip"`
         /// stores it without the cookie, `"store"` stores it with the cookie for everybody.
         set_cookie: SetCookie = Default(r#""skip""#), example r#""strip""#;
-        /// Patterns of paths whose responses never change, such as file names with a hash: they
-        /// are fresh for a year, and clients are told so with `immutable`.
+        /// Patterns of paths whose responses never change, such as file names with a hash. Where
+        /// the origin says nothing about the freshness of a 200, it is fresh for a year, and
+        /// clients are told so with `immutable`.
         immutable: List<PathPattern, 0, 256> = Default("[]"), example r#"["**/*.[0-9a-f]{8,}.*"]"#;
         /// The requests that do not use the cache.
         bypass_if: BypassIf = Default("{}"), example r#"{ cookies = ["sessionid"] }"#;

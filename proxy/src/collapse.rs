@@ -41,8 +41,9 @@ pub struct FlightKey {
 pub enum Opening<F> {
     /// Its answer has begun; the body is read from the [`Flight`].
     Answer(Arc<Arriving>),
-    /// What was stored was validated and stands.
-    Stands(Stored, StatusCode),
+    /// What was stored was validated and stands, the origin said with this status. If that answer
+    /// forbids to share it, the fact that does: then it is for its leader alone.
+    Stands(Stored, StatusCode, Result<(), Detail>),
     /// It failed before an answer began.
     Failed(F, Option<StatusCode>),
 }

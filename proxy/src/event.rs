@@ -93,10 +93,6 @@ pub enum Detail {
     Status,
     /// Not stored: larger than `cache.max_object`.
     TooLarge,
-    /// Not stored: its end never came.
-    Incomplete,
-    /// Not stored: this URI was invalidated while it was on its way.
-    Invalidated,
     /// Not stored: an answer to `HEAD` has no body.
     Head,
     /// Not stored: a part without what RFC 9111 §3.3 asks for.
@@ -139,8 +135,6 @@ impl Detail {
             Self::Method => "method",
             Self::Status => "status",
             Self::TooLarge => "too-large",
-            Self::Incomplete => "incomplete",
-            Self::Invalidated => "invalidated",
             Self::Head => "head",
             Self::Part => "part",
             Self::HitForMiss => "hit-for-miss",

@@ -11,8 +11,8 @@ use crate::server::{self, Plan};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The settings file.
-    #[arg(long, env = "FOREBAY_CONFIG", value_name = "FILE", conflicts_with = "origin")]
+    /// The settings file [default: what FOREBAY_CONFIG names, or forebay.toml].
+    #[arg(long, value_name = "FILE", conflicts_with = "origin")]
     config: Option<PathBuf>,
     /// Serves this one origin as its answers say, without a settings file.
     #[arg(long, value_name = "URL")]
@@ -34,8 +34,17 @@ const DEFAULT_FILE: &str = "forebay.toml";
 pub(super) fn run(arguments: &Arguments) -> Result<(), Refusal> {
     let settings = match &arguments.origin {
         Some(url) => for_origin(arguments, url)?,
-        None => read(arguments.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE)))?,
+        None => {
+            let named = || variable("FOREBAY_CONFIG").map(PathBuf::from);
+            let file = arguments.config.clone().or_else(named);
+            read(file.as_deref().unwrap_or(Path::new(DEFAULT_FILE)))?
+        }
     };
+    if arguments.upgrade && settings.server.upgrade_socket.is_none() {
+        return Err("--upgrade takes the sockets over through server.upgrade_socket, \
+                    which the settings do not name"
+            .into());
+    }
     let plan = Plan { settings, demo: None, upgrade: arguments.upgrade };
     server::run(plan, &|addresses| say(&addresses.to_string()))?;
     Ok(())

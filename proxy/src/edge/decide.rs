@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use forebay_config::Route;
-use http::{HeaderMap, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
@@ -13,6 +13,7 @@ use crate::key::{Key, Target};
 use crate::origin::Origin;
 use crate::policy::forward::Client;
 use crate::policy::request::{Ask, Plan, plan};
+use crate::policy::sound;
 
 /// A request that is understood.
 #[derive(Clone, Debug)]
@@ -39,7 +40,13 @@ const BROKEN_SETTINGS: Refusal =
     Refusal { status: StatusCode::INTERNAL_SERVER_ERROR, detail: Detail::NoRoute };
 
 /// Reads the request that `session` has received.
+///
+/// # Errors
+///
+/// Why it is refused.
 pub(super) fn read(shared: &Shared, session: &mut Session) -> Result<Asked, Refusal> {
+    check(session)?;
+    join_cookies(session.req_header_mut())?;
     let has_body = !session.as_mut().is_body_empty();
     let tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
     let scheme = if tls { "https" } else { "http" };
@@ -71,15 +78,42 @@ pub(super) fn read(shared: &Shared, session: &mut Session) -> Result<Asked, Refu
     })
 }
 
+/// Refuses a head that leaves a doubt.
+fn check(session: &Session) -> Result<(), Refusal> {
+    let head = session.req_header();
+    let raw = session.as_http1().map(|http1| http1.get_headers_raw_bytes());
+    let head = sound::Head {
+        method: &head.method,
+        version: head.version,
+        fields: &head.headers,
+        raw: raw.as_deref().unwrap_or(b""),
+    };
+    sound::check(&head)
+        .map_err(|unsound| Refusal { status: unsound.status(), detail: Detail::BadRequest })
+}
+
+/// Joins what HTTP/2 may split (RFC 9113 §8.2.3): to an origin, and to a rule, it is one field.
+fn join_cookies(head: &mut RequestHeader) -> Result<(), Refusal> {
+    let crumbs: Vec<_> =
+        head.headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if crumbs.len() < 2 {
+        return Ok(());
+    }
+    let joined = crumbs.join(&b"; "[..]);
+    head.insert_header(header::COOKIE, joined).map_err(|_invalid| MALFORMED)
+}
+
 /// What the request asks for (RFC 9112 §3.2, RFC 9113 §8.3.1).
 fn target(head: &RequestHeader, scheme: &str) -> Result<Target, Refusal> {
     let authority = authority(head)?;
     if !head.raw_path_is_utf8() {
         return Err(MALFORMED);
     }
-    // `OPTIONS *` speaks of the server, not of a path; it is passed on as it is.
-    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-    let path = if path == "*" { "/*" } else { path };
+    // `OPTIONS *` speaks of the server, not of a path; it takes the route of the root.
+    let path = match head.raw_path() {
+        b"*" => "/",
+        _ => head.uri.path_and_query().map_or("/", |path| path.as_str()),
+    };
     Target::parse(scheme, authority, path).map_err(|error| {
         log::debug!("refused: {error}");
         MALFORMED

@@ -188,7 +188,10 @@ pub(super) async fn send(
             }
             session.write_response_body(Bytes::new(), true).await
         }
-        Source::Arriving(passenger, skip, take) => relay(session, passenger, skip, take).await,
+        Source::Arriving(passenger, skip, take) => {
+            downstream::is_arriving(session);
+            relay(session, passenger, skip, take).await
+        }
     }
 }
 

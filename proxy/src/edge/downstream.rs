@@ -9,25 +9,31 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::header;
 use pingora::http::ResponseHeader;
+use pingora::protocols::http::ServerSession;
 use pingora::protocols::{
     ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
     Stream, TimingDigest, UniqueID, UniqueIDType, raw_connect, tls,
 };
-use pingora::proxy::Session;
+use pingora::server::ShutdownWatch;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::time::timeout;
 
 /// How a date is written, always.
 const LENGTH: usize = 29;
 /// What comes before it in a head.
 const NAME: &[u8] = b"\r\nDate: ";
 
+/// What a client sends first that speaks HTTP/2 (RFC 9113 §3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// The longest that a new connection may be silent.
+const SLOWEST_START: Duration = Duration::from_secs(60);
 /// The longest that a head may take from its first byte to its last.
 const SLOWEST_HEAD: Duration = Duration::from_secs(20);
 
@@ -35,9 +41,12 @@ const SLOWEST_HEAD: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Downstream {
     inner: Stream,
+    stopping: ShutdownWatch,
     told: Mutex<Told>,
     /// A head with its date put back, that is not written out yet.
     patched: Bytes,
+    /// Bytes that are written, but not out, nor told of.
+    unreported: usize,
     /// What was read to see which protocol the client speaks.
     ahead: Bytes,
 }
@@ -47,6 +56,8 @@ pub struct Downstream {
 struct Told {
     /// The date that the next head is to have.
     date: Option<[u8; LENGTH]>,
+    /// What is written must not wait for more.
+    flush: bool,
     reading: Reading,
 }
 
@@ -57,24 +68,40 @@ enum Reading {
     Nothing,
     /// A head that began at that moment.
     Head(Instant),
-    /// What belongs to a head that is whole.
+    /// What belongs to a head that is whole, or frames of HTTP/2, which has limits of its own.
     Body,
 }
 
 impl Downstream {
-    /// Wraps `stream`.
+    /// Wraps `stream`, on which no request is waited for any more once `stopping` is true.
     #[must_use]
-    pub fn new(stream: Stream) -> Self {
+    pub fn new(stream: Stream, stopping: ShutdownWatch) -> Self {
+        let http2 = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
+        let reading = if http2 { Reading::Body } else { Reading::Nothing };
         Self {
             inner: stream,
-            told: Mutex::new(Told { date: None, reading: Reading::Nothing }),
+            told: Mutex::new(Told { date: None, flush: false, reading }),
+            stopping,
             patched: Bytes::new(),
+            unreported: 0,
             ahead: Bytes::new(),
         }
     }
 
     fn told(&mut self) -> &mut Told {
         self.told.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads until it is clear whether this is HTTP/2; `length` bytes at most tell it.
+    async fn read_ahead(&mut self, length: usize) -> io::Result<()> {
+        let mut read = BytesMut::with_capacity(length);
+        while read.len() < length && PREFACE.starts_with(&read) {
+            if self.inner.read_buf(&mut read).await? == 0 {
+                break;
+            }
+        }
+        self.ahead = read.freeze();
+        Ok(())
     }
 
     /// Counts the time since the first byte of a head; called when bytes have come.
@@ -92,24 +119,32 @@ impl Downstream {
 }
 
 /// Notes that the head of the request is whole.
-pub(super) fn head_is_whole(session: &Session) {
+pub(super) fn head_is_whole(session: &ServerSession) {
     tell(session, |told| told.reading = Reading::Body);
 }
 
-/// Notes that the request is answered, so that another one may follow.
-pub(super) fn is_answered(session: &Session) {
-    tell(session, |told| told.reading = Reading::Nothing);
+/// Notes that the body is arriving: each piece is to go out when it is written.
+pub(super) fn is_arriving(session: &ServerSession) {
+    tell(session, |told| told.flush = true);
 }
 
-fn tell(session: &Session, change: impl FnOnce(&mut Told)) {
-    let stream = session.as_ref().stream().and_then(|stream| stream.as_any().downcast_ref());
+/// Notes that the request is answered, so that another one may follow.
+pub(super) fn is_answered(session: &ServerSession) {
+    tell(session, |told| {
+        told.flush = false;
+        told.reading = Reading::Nothing;
+    });
+}
+
+fn tell(session: &ServerSession, change: impl FnOnce(&mut Told)) {
+    let stream = session.stream().and_then(|stream| stream.as_any().downcast_ref());
     if let Some(Downstream { told, .. }) = stream {
         change(&mut told.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
 /// Sees to it that the date in `head` is the one that goes out.
-pub(super) fn keep_date(session: &Session, head: &ResponseHeader) {
+pub(super) fn keep_date(session: &ServerSession, head: &ResponseHeader) {
     if head.status.is_informational() {
         return;
     }
@@ -135,6 +170,10 @@ impl AsyncWrite for Downstream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.unreported > 0 {
+            ready!(Pin::new(&mut this.inner).poll_flush(context))?;
+            return Poll::Ready(Ok(std::mem::take(&mut this.unreported)));
+        }
         if this.patched.is_empty()
             && let Some(date) = this.told().date.take()
             && let Some(patched) = patch(bytes, date)
@@ -144,9 +183,15 @@ impl AsyncWrite for Downstream {
         // The patched bytes are as many as those that they stand for, and a caller that is told
         // that some are written comes back with the rest.
         let out = if this.patched.is_empty() { bytes } else { &this.patched };
-        let written = std::task::ready!(Pin::new(&mut this.inner).poll_write(context, out))?;
+        let written = ready!(Pin::new(&mut this.inner).poll_write(context, out))?;
         if !this.patched.is_empty() {
             this.patched = this.patched.slice(written..);
+        }
+        if this.told().flush {
+            // Told as written when it is out; until then the caller comes back with the same.
+            this.unreported = written;
+            ready!(Pin::new(&mut this.inner).poll_flush(context))?;
+            this.unreported = 0;
         }
         Poll::Ready(Ok(written))
     }
@@ -173,7 +218,7 @@ impl AsyncRead for Downstream {
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
-        std::task::ready!(Pin::new(&mut this.inner).poll_read(context, buffer))?;
+        ready!(Pin::new(&mut this.inner).poll_read(context, buffer))?;
         if buffer.filled().len() > before && this.head_is_late() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
@@ -191,13 +236,16 @@ impl Shutdown for Downstream {
 #[async_trait]
 impl Peek for Downstream {
     async fn try_peek(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
-        let mut read = BytesMut::with_capacity(buffer.len());
-        while read.len() < buffer.len() && may_be_preface(&read) {
-            if self.inner.read_buf(&mut read).await? == 0 {
-                break;
+        let mut stopping = self.stopping.clone();
+        tokio::select! {
+            read = timeout(SLOWEST_START, self.read_ahead(buffer.len())) => read??,
+            _ = stopping.wait_for(|stopping| *stopping) => {
+                return Err(io::ErrorKind::ConnectionAborted.into());
             }
         }
-        self.ahead = read.freeze();
+        if self.ahead.starts_with(PREFACE) {
+            self.told().reading = Reading::Body;
+        }
         let peeked = self.ahead.get(..buffer.len()).unwrap_or(&self.ahead);
         buffer.fill(0);
         for (to, from) in buffer.iter_mut().zip(peeked) {
@@ -243,11 +291,6 @@ impl GetSocketDigest for Downstream {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
         self.inner.get_socket_digest()
     }
-}
-
-/// Whether what was read so far may become the preface of HTTP/2 (RFC 9113 §3.4).
-fn may_be_preface(read: &[u8]) -> bool {
-    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".starts_with(read)
 }
 
 #[cfg(test)]

@@ -200,7 +200,7 @@ impl Fetch {
         } else {
             self.shared.store.invalidate(&self.order.asked.key);
         }
-        self.lead.flight().open(Opening::Stands(fresh, answer.status), false);
+        self.lead.flight().open(Opening::Stands(fresh, answer.status, admission.verdict), false);
         self.lead.flight().end(End::Whole);
     }
 
@@ -244,7 +244,7 @@ impl Fetch {
         combined.part = fit.part;
         let combined = Stored { head: Arc::new(combined), body: Body::new(pieces) };
         store(&self.shared, &self.order.asked.key, &combined, self.epoch);
-        self.lead.flight().open(Opening::Stands(combined, head.status), false);
+        self.lead.flight().open(Opening::Stands(combined, head.status, Ok(())), false);
         self.lead.flight().end(End::Whole);
         Ok(())
     }

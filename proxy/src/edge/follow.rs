@@ -20,7 +20,7 @@ use crate::policy::answer::{self, Answer, Facts};
 use crate::policy::fail::{Trouble, may_serve_stale};
 use crate::policy::forward::anonymise;
 use crate::policy::reuse::Reuse;
-use crate::stored::Stored;
+use crate::stored::{Stored, StoredHead};
 use crate::time;
 
 /// Answers the request.
@@ -83,10 +83,10 @@ enum Company {
 
 impl Company {
     /// The next smaller company, after an answer that another request may not share.
-    fn without(&self, arriving: &Arriving) -> Self {
-        match (self, arriving.verdict) {
+    fn without(&self, verdict: Result<(), Detail>, head: &StoredHead) -> Self {
+        match (self, verdict) {
             (_, Err(_)) => Self::Nobody(Some(Detail::HitForMiss)),
-            (Self::All(_), Ok(())) => Self::Variant(arriving.head.selecting.names().to_vec()),
+            (Self::All(_), Ok(())) => Self::Variant(head.selecting.names().to_vec()),
             (Self::Variant(_) | Self::Nobody(_), Ok(())) => Self::Nobody(None),
         }
     }
@@ -215,9 +215,15 @@ impl Forwarding<'_> {
                 Opening::Failed(failure, status) => {
                     self.give_up(session, context, failure, status).await?;
                 }
-                Opening::Stands(stored, status) => {
+                Opening::Stands(stored, status, verdict) => {
+                    if let Some(company) = company
+                        && (verdict.is_err() || !stored.head.selecting.matches(&self.fields))
+                    {
+                        return Ok(Outcome::Again(company.without(verdict, &stored.head)));
+                    }
                     context.trail.fwd_status = Some(status.as_u16());
-                    context.trail.stored = true;
+                    context.trail.stored = verdict.is_ok();
+                    context.trail.detail = verdict.err().or(context.trail.detail);
                     self.give(session, context, &stored).await?;
                 }
                 Opening::Answer(arriving) => {
@@ -225,7 +231,8 @@ impl Forwarding<'_> {
                         && (arriving.verdict.is_err()
                             || !arriving.head.selecting.matches(&self.fields))
                     {
-                        return Ok(Outcome::Again(company.without(&arriving)));
+                        let smaller = company.without(arriving.verdict, &arriving.head);
+                        return Ok(Outcome::Again(smaller));
                     }
                     self.stream(session, context, &arriving, passenger).await?;
                 }
@@ -256,7 +263,7 @@ impl Forwarding<'_> {
     ) -> Result<(), BError> {
         context.trail.fwd_status = Some(arriving.head.status.as_u16());
         context.trail.stored = arriving.verdict.is_ok();
-        context.trail.detail = context.trail.detail.or(arriving.verdict.err());
+        context.trail.detail = arriving.verdict.err().or(context.trail.detail);
         let kept = arriving.head.fields.to_map();
         let facts = Facts {
             status: arriving.head.status,
@@ -292,7 +299,8 @@ impl Forwarding<'_> {
             context.trail.detail = Some(Detail::StaleIfError);
             return self.give(session, context, stored).await;
         }
-        context.trail.detail = Some(failure.detail());
+        // An error of the origin's own is told by its status.
+        context.trail.detail = status.is_none().then(|| failure.detail());
         fail::refuse(session, &context.trail, status.unwrap_or(failure.status())).await
     }
 }

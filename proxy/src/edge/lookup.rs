@@ -6,7 +6,6 @@ use super::Shared;
 use super::decide::Asked;
 use crate::event::Fwd;
 use crate::policy::answer::{self, Answer, Facts};
-use crate::policy::forward::is_personal;
 use crate::policy::reuse::{self, Reuse};
 use crate::stored::Stored;
 use crate::time::Timestamp;
@@ -41,14 +40,13 @@ pub(super) fn look_up(shared: &Shared, asked: &Asked, fields: &HeaderMap, now: T
     };
     let Some(stored) = shelf.select(fields) else { return forward(Fwd::VaryMiss, None) };
     let reuse = reuse::decide(&stored.head.freshness, &asked.ask.directives, now);
-    let why = match reuse {
-        Reuse::Validate(why) => Some(why),
-        // In the background it is asked in nobody's name, which gets another variant.
-        Reuse::WhileRevalidate if is_personal(stored.head.selecting.names()) => Some(Fwd::Stale),
-        Reuse::Fresh | Reuse::Tolerated | Reuse::WhileRevalidate => None,
-    };
-    if let Some(why) = why {
-        return forward(why, Some(stored.clone()));
+    match reuse {
+        Reuse::Validate(why) => return forward(why, Some(stored.clone())),
+        // It is revalidated in nobody's name, and would come back as another variant.
+        Reuse::WhileRevalidate if stored.head.selecting.is_personal() => {
+            return forward(Fwd::Stale, Some(stored.clone()));
+        }
+        Reuse::Fresh | Reuse::Tolerated | Reuse::WhileRevalidate => {}
     }
     let kept = stored.head.fields.to_map();
     let answer = choose(asked, fields, stored, &kept);

@@ -16,6 +16,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 use bytes::Bytes;
 use forebay_config::{Route, Settings};
+use http::header;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
@@ -106,11 +107,17 @@ impl ProxyHttp for Edge {
         context: &mut Context,
     ) -> Result<bool, BError> {
         session.set_write_timeout(Some(deliver::SLOWEST_READ));
+        // Where a chunked body ends, readers have disagreed before: what follows it on the same
+        // connection is not read as a request.
+        let chunked = session.req_header().headers.contains_key(header::TRANSFER_ENCODING);
+        session.set_pipelining_enabled(!chunked);
         downstream::head_is_whole(session);
         let asked = match decide::read(&self.shared, session) {
             Ok(asked) => asked,
             Err(refusal) => {
                 context.trail.detail = Some(refusal.detail);
+                // Whatever follows on this connection may be part of what was refused.
+                session.set_keepalive(None);
                 fail::refuse(session, &context.trail, refusal.status).await?;
                 return Ok(true);
             }

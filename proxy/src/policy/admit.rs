@@ -79,7 +79,7 @@ pub fn admit(ask: &Ask, arrival: &Arrival<'_>, path: &str, rules: &Policy) -> Ad
     let freshness = source.freshness(lifetime.unwrap_or(Seconds::ZERO));
     let allowed = storable(ask, arrival, &said, rules);
     let mut verdict = allowed;
-    if verdict.is_ok() && vary == Vary::Everything {
+    if verdict.is_ok() && varies_beyond_requests(&vary) {
         verdict = Err(Detail::VaryStar);
     }
     if verdict.is_ok() && arrival.status == StatusCode::PARTIAL_CONTENT {
@@ -92,13 +92,23 @@ pub fn admit(ask: &Ask, arrival: &Arrival<'_>, path: &str, rules: &Policy) -> Ad
         .iter()
         .all(|name| !arrival.fields.contains_key(name));
     Admission {
-        verdict,
         freshness,
         vary: if let Vary::Fields(names) = vary { names } else { Vec::new() },
         part,
         // `public` would let the caches behind this one share what this one may not.
         cache_control: (immutable && silent && allowed.is_ok()).then_some(IMMUTABLE),
-        strip_cookies: rules.set_cookie == SetCookie::Strip,
+        strip_cookies: rules.set_cookie == SetCookie::Strip && verdict.is_ok(),
+        verdict,
+    }
+}
+
+/// Whether no request can tell that it selects the same: everything selects, or the address of
+/// the client does, which the edge says in its own words.
+fn varies_beyond_requests(vary: &Vary) -> bool {
+    match vary {
+        Vary::Nothing => false,
+        Vary::Everything => true,
+        Vary::Fields(names) => names.iter().any(|name| name == "x-forwarded-for"),
     }
 }
 
@@ -214,12 +224,19 @@ impl Source<'_> {
         })
     }
 
+    /// Whether the `ttl` of a route is meant for such a status. An error is not kept for as long
+    /// as what was asked for; `ttl_by_status` can say so.
+    fn takes_ttl(&self) -> bool {
+        let status = self.arrival.status;
+        is_heuristic(status) && !status.is_client_error() && !status.is_server_error()
+    }
+
     /// What the route says.
     fn of_route(&self) -> Option<Seconds> {
         let by_status = self.rules.ttl_by_status.get(&self.arrival.status.as_u16()).copied();
         by_status
             .or_else(|| self.immutable.then_some(HASHED_NAME))
-            .or_else(|| is_heuristic(self.arrival.status).then_some(self.rules.ttl).flatten())
+            .or_else(|| self.takes_ttl().then_some(self.rules.ttl).flatten())
             .map(Seconds::from)
     }
 
@@ -439,6 +456,8 @@ mod tests {
     fn stores_nothing_that_varies_by_everything() {
         check("GET -> 200 | Cache-Control: max-age=60 | Vary: *", Err(Detail::VaryStar));
         check("GET -> 200 | Cache-Control: max-age=60 | Vary: a, *", Err(Detail::VaryStar));
+        let by_address = "GET -> 200 | Cache-Control: max-age=60 | Vary: a, X-Forwarded-For";
+        check(by_address, Err(Detail::VaryStar));
         let admission = admitted("GET -> 200 | Cache-Control: max-age=60 | Vary: B, a", "");
         assert_eq!(admission.verdict, Ok(()));
         assert_eq!(admission.vary, ["a", "b"]);
@@ -472,6 +491,9 @@ mod tests {
         check_with("set_cookie = 'strip'", exchange, Ok(60));
         assert!(admitted(exchange, "set_cookie = 'strip'").strip_cookies);
         assert!(!admitted(exchange, "set_cookie = 'store'").strip_cookies);
+        // Who gets an answer that is not shared gets the cookie with it.
+        let own = "GET -> 200 | Cache-Control: private | Set-Cookie: a=b";
+        assert!(!admitted(own, "set_cookie = 'strip'").strip_cookies);
     }
 
     #[test]
@@ -483,7 +505,11 @@ mod tests {
             check_with(&options, "GET -> 200", Ok(silent));
             check_with(&options, &format!("GET -> 200 | {A_DAY_AGO}"), Ok(dated));
             check_with(&options, "GET -> 200 | Cache-Control: max-age=60", Ok(said));
-            check_with(&options, "GET -> 302", Err(Detail::NoFreshness));
+            for status in [302, 404, 410, 500, 501] {
+                let exchange = format!("GET -> {status}");
+                check_with(&options, &exchange, Err(Detail::NoFreshness));
+            }
+            check_with(&options, "GET -> 301", Ok(9));
         }
         let by_status = "ttl = '9s'\nttl_mode = 'default'\nttl_by_status = { 302 = '5s' }";
         check_with(by_status, "GET -> 302", Ok(5));

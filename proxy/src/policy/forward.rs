@@ -109,12 +109,6 @@ pub fn anonymise(fields: &mut HeaderMap) {
     }
 }
 
-/// Whether what `Vary` selects by these fields depends on in whose name is asked.
-#[must_use]
-pub fn is_personal(names: &[HeaderName]) -> bool {
-    names.iter().any(|name| PERSONAL.contains(name))
-}
-
 /// The fields of a request to the origin, made of those of the client.
 #[must_use]
 pub fn fields(asked: &HeaderMap, client: &Client, purpose: &Purpose<'_>) -> HeaderMap {
@@ -245,13 +239,6 @@ mod tests {
         let asked = head("Cookie: a=b | Cookie: c=d | Authorization: Basic eA== | Accept: a/b");
         let sent = fields(&asked, &client(None), &Purpose::Whole);
         assert_eq!(print(&sent), sorted(&format!("Accept: a/b | {TOLD_FOR_NOBODY}")));
-    }
-
-    #[test]
-    fn knows_by_which_fields_an_answer_is_personal() {
-        assert!(is_personal(&[header::ACCEPT, header::COOKIE]));
-        assert!(is_personal(&[header::AUTHORIZATION]));
-        assert!(!is_personal(&[header::ACCEPT, header::USER_AGENT]));
     }
 
     #[test]

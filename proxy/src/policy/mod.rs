@@ -10,6 +10,7 @@ pub mod invalidate;
 pub mod partial;
 pub mod request;
 pub mod reuse;
+pub mod sound;
 pub mod status;
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ impl ServerApp for Front {
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
         let _running = self.stop.running();
-        self.proxy.process_new(Box::new(Downstream::new(stream)), shutdown).await
+        self.proxy.process_new(Box::new(Downstream::new(stream, shutdown.clone())), shutdown).await
     }
 
     async fn cleanup(&self) {

@@ -164,7 +164,8 @@ pub fn run(plan: Plan, started: &dyn Fn(&Addresses)) -> Result<(), StartError> {
     }
     ready.store(true, std::sync::atomic::Ordering::Relaxed);
     started(&addresses);
-    server.run(RunArgs { shutdown_signal: Box::new(stop::Signals::new(stop)) });
+    let signals = stop::Signals::new(stop, settings.server.upgrade_socket.is_some());
+    server.run(RunArgs { shutdown_signal: Box::new(signals) });
     Ok(())
 }
 

@@ -74,11 +74,13 @@ impl Drop for Running<'_> {
 /// The signals that stop a server.
 pub(super) struct Signals {
     stop: Arc<Stop>,
+    hand_over: bool,
 }
 
 impl Signals {
-    pub(super) const fn new(stop: Arc<Stop>) -> Self {
-        Self { stop }
+    /// Stops with `stop`. If the sockets are not to be handed over, SIGQUIT stops like SIGTERM.
+    pub(super) const fn new(stop: Arc<Stop>, hand_over: bool) -> Self {
+        Self { stop, hand_over }
     }
 }
 
@@ -94,20 +96,21 @@ impl ShutdownSignalWatch for Signals {
             return ShutdownSignal::FastShutdown;
         };
         tokio::select! {
-            _ = term.recv() => {
-                info!("stopping: no new connections, those that are open may finish");
-                tokio::select! {
-                    () = self.stop.drain() => {}
-                    _ = term.recv() => {}
-                    _ = int.recv() => {}
-                }
-                ShutdownSignal::FastShutdown
-            }
-            _ = int.recv() => ShutdownSignal::FastShutdown,
+            _ = term.recv() => {}
+            _ = int.recv() => return ShutdownSignal::FastShutdown,
             _ = quit.recv() => {
-                info!("handing the sockets over");
-                ShutdownSignal::GracefulUpgrade
+                if self.hand_over {
+                    info!("handing the sockets over");
+                    return ShutdownSignal::GracefulUpgrade;
+                }
             }
         }
+        info!("stopping: no new connections, those that are open may finish");
+        tokio::select! {
+            () = self.stop.drain() => {}
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+        ShutdownSignal::FastShutdown
     }
 }

@@ -17,6 +17,9 @@ const REMEMBERED_FOR: Duration = Duration::from_mins(10);
 /// What the tables take for each key, measured.
 const OVERHEAD: u64 = 220;
 
+/// Room is made in batches, a little after storing; for what is larger than this, at once.
+const HOLD_AT_ONCE: u64 = 16 * 1024;
+
 /// The moment at which a forward request began, for [`Memory::store`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Epoch(u64);
@@ -77,6 +80,9 @@ impl Memory {
                 |shelf| shelf.into_value().with(stored.clone()),
             )
         });
+        if stored.size() > HOLD_AT_ONCE {
+            self.shelves.run_pending_tasks();
+        }
         // Looked at after storing: an invalidation notes itself before it removes, so that one of
         // the two sees the other.
         if self.invalidated.get(key).is_some_and(|at| at > since) {
