@@ -177,3 +177,13 @@ async fn posts_are_never_collapsed() {
     }
     assert_eq!(origin.count("/a"), 5);
 }
+
+#[tokio::test]
+async fn a_crowd_shares_the_failure_of_its_origin() {
+    let origin = Origin::with("/a", Answer::ok("no").code(503).taking(SLOW)).await;
+    let edge = Edge::before(&origin).await;
+    for reply in crowd(&edge, 50, |_| Request::get("/a")).await {
+        reply.answered(503, "no");
+    }
+    assert_eq!(origin.count("/a"), 1);
+}

@@ -1,6 +1,6 @@
 //! What one user got is never given to another. The ids name the attack cases.
 
-use crate::support::{Answer, Edge, Gate, Origin, Request};
+use crate::support::{Answer, Edge, Gate, Origin, Request, Setup};
 
 /// The origin greets whom the cookie names; asks as Alice, then as Bob.
 async fn bob_is_greeted_himself(
@@ -169,4 +169,72 @@ async fn d05_what_the_address_of_a_client_selects_is_not_shared() {
     for _ in 0..2 {
         edge.get("/a").await.cache_status("forebay; fwd=uri-miss; detail=vary-star");
     }
+}
+
+#[tokio::test]
+async fn d05_a_hashed_name_makes_nothing_public_that_is_not_stored() {
+    let origin = Origin::start().await;
+    let path = "/app.0123abcd.js";
+    origin.answers_each(
+        path,
+        vec![
+            Answer::ok("a").field("Set-Cookie", "sid=1"),
+            Answer::ok("a").field("CDN-Cache-Control", "no-store"),
+            Answer::ok("a"),
+        ],
+    );
+    let policy = "ttl_mode = \"default\"\nimmutable = [\"**/*.[0-9a-f]{8,}.*\"]";
+    let edge = Edge::with_policy(&origin, policy).await;
+    for _ in 0..2 {
+        edge.get(path).await.answered(200, "a").lacks("cache-control");
+    }
+    edge.get(path).await.has("cache-control", "public, max-age=31536000, immutable");
+    edge.get(path).await.hit();
+}
+
+#[tokio::test]
+async fn d06_an_answer_to_a_post_with_a_session_is_not_stored() {
+    let origin = Origin::start().await;
+    origin.answers_by("/a", |request| {
+        let name = request.field("cookie").unwrap_or_default();
+        Answer::cached(&format!("hello {name}"), "max-age=60").field("Content-Location", "/a")
+    });
+    let edge = Edge::with_policy(&origin, "bypass_if = { cookies = [\"sid\"] }").await;
+    let post = Request::new("POST", "/a").field("Cookie", "sid=alice").body("x");
+    edge.send(&post).await.answered(200, "hello sid=alice");
+    edge.get("/a").await.answered(200, "hello ");
+}
+
+#[tokio::test]
+async fn d01_a_path_that_origins_read_differently_is_not_stored() {
+    let origin = Origin::start().await;
+    let table = "[[routes]]\nname = \"session\"\nmatch = { path = \"/session/**\" }\n\
+                 origin = \"api\"\npolicy = \"session\"\n";
+    let edge = Setup::before(&origin).table(table).policy("ttl = \"1h\"").start().await;
+    for path in ["//session/me", "/session;x/me", "/session%2Fme", "/x/..//session/me"] {
+        origin.answers(path, Answer::ok("alice"));
+        for _ in 0..2 {
+            let reply = edge.get(path).await;
+            reply.cache_status("forebay; fwd=bypass; detail=ambiguous-path");
+        }
+    }
+}
+
+#[tokio::test]
+async fn d08_an_interim_response_is_for_the_one_who_leads() {
+    let gate = Gate::closed();
+    let origin = Origin::start().await;
+    let link = "Link: </alice.css>; rel=preload\r\n";
+    let answer = Answer::cached("a", "private").after_interim(103, link).when_open(&gate);
+    origin.answers_each("/a", vec![answer, Answer::cached("b", "private")]);
+    let edge = Edge::before(&origin).await;
+    let (mut first, mut second) = (edge.connect().await, edge.connect().await);
+    first.send(Request::get("/a").http1()).await;
+    origin.has_seen("/a", 1).await;
+    second.send(Request::get("/a").http1()).await;
+    gate.open();
+    assert_eq!(first.interim().await.0, 103);
+    first.reply("GET").await.answered(200, "a");
+    let head = second.head().await;
+    assert_eq!(head.code, 200, "{head}");
 }

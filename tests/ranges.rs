@@ -186,3 +186,67 @@ async fn a_416_is_not_stored_as_the_answer() {
     range(&edge, "bytes=50-60").await;
     edge.get("/a").await.answered(200, DIGITS);
 }
+
+/// Answers a range with that part of ten digits, and anything else with all of them.
+fn cut(request: &Received) -> Answer {
+    let whole = Answer::cached(DIGITS, "max-age=60").field("ETag", "\"a\"");
+    let Some(range) = request.field("range") else { return whole };
+    let (first, last) = range.trim_start_matches("bytes=").split_once('-').expect("a range");
+    let (first, last): (usize, usize) = (first.parse().unwrap(), last.parse().unwrap());
+    Answer::cached(&DIGITS[first..=last], "max-age=60")
+        .code(206)
+        .field("ETag", "\"a\"")
+        .field("Content-Range", &format!("bytes {first}-{last}/10"))
+}
+
+#[tokio::test]
+async fn a_head_makes_no_whole_of_a_part() {
+    let origin = Origin::start().await;
+    origin.answers_by("/a", cut);
+    let edge = Edge::before(&origin).await;
+    range(&edge, "bytes=0-4").await.answered(206, "01234");
+    edge.send(&Request::new("HEAD", "/a")).await.status(200);
+    edge.get("/a").await.answered(200, DIGITS);
+}
+
+#[tokio::test]
+async fn a_part_that_is_shorter_than_it_says_completes_nothing() {
+    let origin = Origin::start().await;
+    origin.answers_by("/a", |request| match request.field("range").as_deref() {
+        Some("bytes=5-9") => Answer::cached("5", "max-age=60")
+            .code(206)
+            .field("ETag", "\"a\"")
+            .field("Content-Range", "bytes 5-9/10"),
+        _ => cut(request),
+    });
+    let edge = Edge::before(&origin).await;
+    range(&edge, "bytes=0-4").await.answered(206, "01234");
+    edge.get("/a").await.answered(200, DIGITS);
+    edge.get("/a").await.answered(200, DIGITS).hit();
+}
+
+#[tokio::test]
+async fn a_stored_part_is_no_answer_for_the_whole_when_the_origin_is_gone() {
+    let mut origin = Origin::start().await;
+    origin.answers_by("/a", cut);
+    let edge = Edge::before(&origin).await;
+    range(&edge, "bytes=0-4").await.answered(206, "01234");
+    origin.stop().await;
+    edge.get("/a").await.status(502);
+    range(&edge, "bytes=7-8").await.status(502);
+    range(&edge, "bytes=1-2").await.answered(206, "12").hit();
+}
+
+#[tokio::test]
+async fn a_part_does_not_push_out_the_whole() {
+    let origin = Origin::start().await;
+    origin.answers_by("/a", |request| match request.earlier {
+        0 => Answer::cached(DIGITS, "max-age=60"),
+        _ => cut(request),
+    });
+    let edge = Edge::before(&origin).await;
+    edge.get("/a").await.answered(200, DIGITS);
+    let request = Request::get("/a").field("Cache-Control", "no-cache");
+    edge.send(&request.field("Range", "bytes=0-0")).await.answered(206, "0");
+    edge.get("/a").await.answered(200, DIGITS).hit();
+}

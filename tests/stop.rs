@@ -56,3 +56,19 @@ async fn sigterm_does_not_wait_for_a_connection_that_never_spoke() {
     edge.signal("TERM");
     assert_eq!(edge.ended().await.code(), Some(0), "{}", edge.log());
 }
+
+#[tokio::test]
+async fn sigterm_does_not_wait_for_a_client_that_went_away() {
+    let origin = Origin::with("/a", Answer::silent()).await;
+    let mut edge = Setup::before(&origin)
+        .origin("timeouts = { first_byte = \"1h\" }")
+        .server("threads = 1\ngrace = \"1h\"")
+        .start()
+        .await;
+    let mut connection = edge.connect().await;
+    connection.send(Request::get("/a").http1()).await;
+    origin.has_seen("/a", 1).await;
+    drop(connection);
+    edge.signal("TERM");
+    assert_eq!(edge.ended().await.code(), Some(0), "{}", edge.log());
+}

@@ -192,6 +192,38 @@ async fn a_304_for_something_else_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_client_cannot_take_away_what_is_stored() {
+    let origin = Origin::start().await;
+    origin.answers_by("/a", |request| {
+        let answer = match request.field("if-none-match") {
+            Some(_) => Answer::status(304),
+            None => Answer::ok("a"),
+        };
+        answer.field("ETag", "\"a\"").field("Cache-Control", "max-age=60")
+    });
+    let edge = Edge::before(&origin).await;
+    edge.get("/a").await.answered(200, "a");
+    for (name, value) in [("Authorization", "x"), ("Cache-Control", "no-cache, no-store")] {
+        let request = Request::get("/a").field("Cache-Control", "no-cache").field(name, value);
+        edge.send(&request).await.answered(200, "a");
+        edge.get("/a").await.answered(200, "a").hit();
+    }
+}
+
+#[tokio::test]
+async fn a_304_without_a_date_makes_fresh() {
+    let origin = Origin::start().await;
+    let old = Answer::cached("a", "max-age=60").field("Date", &seconds_ago(61));
+    let unchanged = Answer::status(304).field("Cache-Control", "max-age=60");
+    let tag = |answer: Answer| answer.field("ETag", "\"a\"");
+    origin.answers_each("/a", vec![tag(old), tag(unchanged)]);
+    let edge = Edge::before(&origin).await;
+    edge.get("/a").await.answered(200, "a");
+    edge.get("/a").await.answered(200, "a").cache_status("forebay; fwd=stale; stored");
+    edge.get("/a").await.answered(200, "a").hit();
+}
+
+#[tokio::test]
 async fn a_head_that_fails_changes_nothing_that_is_stored() {
     let origin = Origin::start().await;
     origin.answers_by("/a", |request| match request.method.as_str() {

@@ -8,15 +8,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
 
 use crate::event::Detail;
 use crate::key::Key;
-use crate::stored::{Fields, Stored, StoredHead};
+use crate::stored::{Fields, Selecting, Stored, StoredHead};
 
 /// How many pieces of a body that is not kept may wait for its slowest reader.
 const WINDOW: usize = 16;
+/// How long a reader may hold back others who are ahead of it; then it gets no more.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How many interim responses are passed on.
+const MOST_INTERIM: usize = 16;
 /// For how long requests for a key do not wait for each other after an answer under it could not
 /// be shared.
 const ALONE_FOR: Duration = Duration::from_mins(1);
@@ -31,7 +37,7 @@ pub struct FlightKey {
     /// The key.
     pub key: Key,
     /// What the request says in the fields that are known to select.
-    pub selecting: Vec<Option<Bytes>>,
+    pub selecting: Selecting,
     /// Its `Range`, where that is passed on.
     pub range: Option<Bytes>,
 }
@@ -55,8 +61,10 @@ pub struct Arriving {
     pub head: StoredHead,
     /// The length of its body, if it was said.
     pub length: Option<u64>,
-    /// Whether it is being stored; if not, why, and it is for its leader alone.
+    /// Whether it is being stored; if not, why.
     pub verdict: Result<(), Detail>,
+    /// Whether it is for all who wait; if not, it is for its leader alone.
+    pub shared: bool,
 }
 
 /// How a body ended.
@@ -93,7 +101,10 @@ struct State<F> {
     readers: usize,
     /// Pieces are kept for readers to come, and to be stored.
     keep: bool,
-    kept: u64,
+    /// Bytes of `pieces`, as they are counted in `held`.
+    counted: u64,
+    /// The bytes of `pieces` are counted elsewhere.
+    handed_over: bool,
     end: Option<End>,
 }
 
@@ -106,7 +117,8 @@ impl<F: Clone> Flight<F> {
             first: 0,
             readers: 0,
             keep: true,
-            kept: 0,
+            counted: 0,
+            handed_over: false,
             end: None,
         };
         let changed = watch::Sender::new(());
@@ -118,9 +130,14 @@ impl<F: Clone> Flight<F> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Passes an interim response on to whoever waits (RFC 9110 §15.2).
+    /// Passes an interim response on to the leader (RFC 9110 §15.2). Who else waits may have to
+    /// go alone yet, and must not see it.
     pub fn interim(&self, status: StatusCode, fields: Fields) {
-        self.state().interim.push((status, fields));
+        let mut state = self.state();
+        if state.interim.len() < MOST_INTERIM {
+            state.interim.push((status, fields));
+        }
+        drop(state);
         self.changed.send_replace(());
     }
 
@@ -151,8 +168,23 @@ impl<F: Clone> Flight<F> {
                     return Err(Abandoned);
                 }
             }
-            drained.await;
+            if timeout(PATIENCE, drained).await.is_err() {
+                self.leave_behind();
+            }
         }
+    }
+
+    /// Gives up on readers that hold back others who are ahead of them.
+    fn leave_behind(&self) {
+        let mut state = self.state();
+        let readers = state.readers;
+        while state.pieces.len() >= WINDOW
+            && state.pieces.front().is_some_and(|(_, waiting)| *waiting < readers)
+        {
+            state.drop_first(&self.held);
+        }
+        drop(state);
+        self.changed.send_replace(());
     }
 
     fn add(&self, piece: Bytes) {
@@ -160,27 +192,28 @@ impl<F: Clone> Flight<F> {
         let length = piece.len() as u64;
         let readers = state.readers;
         state.pieces.push_back((piece, readers));
-        if state.keep {
-            state.kept += length;
-            let held = self.held.fetch_add(length, Ordering::Relaxed) + length;
-            if held > self.limit {
-                self.let_go(&mut state);
-            }
+        state.counted += length;
+        let held = self.held.fetch_add(length, Ordering::Relaxed) + length;
+        if held > self.limit {
+            state.keep = false;
         }
+        state.drop_taken(&self.held);
         drop(state);
         self.changed.send_replace(());
     }
 
     /// Stops keeping the body: those who read it now get it all, nobody else does.
     pub fn stop_keeping(&self) {
-        self.let_go(&mut self.state());
+        let mut state = self.state();
+        state.keep = false;
+        state.drop_taken(&self.held);
     }
 
-    fn let_go(&self, state: &mut State<F>) {
-        if std::mem::take(&mut state.keep) {
-            self.held.fetch_sub(std::mem::take(&mut state.kept), Ordering::Relaxed);
-            state.drop_taken();
-        }
+    /// Notes that the body is stored, and its bytes are counted there.
+    pub fn hand_over(&self) {
+        let mut state = self.state();
+        self.held.fetch_sub(std::mem::take(&mut state.counted), Ordering::Relaxed);
+        state.handed_over = true;
     }
 
     /// Whether the whole body so far is still there.
@@ -215,15 +248,24 @@ impl<F: Clone> Flight<F> {
         }
         drop(state);
         let changed = self.changed.subscribe();
-        Some(Passenger { flight: Arc::clone(self), changed, next: 0, interim: 0 })
+        Some(Passenger { flight: Arc::clone(self), changed, next: 0, interim: None })
     }
 }
 
 impl<F> State<F> {
-    fn drop_taken(&mut self) {
+    fn drop_taken(&mut self, held: &AtomicU64) {
         while !self.keep && self.pieces.front().is_some_and(|(_, waiting)| *waiting == 0) {
-            self.pieces.pop_front();
+            self.drop_first(held);
+        }
+    }
+
+    fn drop_first(&mut self, held: &AtomicU64) {
+        if let Some((piece, _)) = self.pieces.pop_front() {
             self.first += 1;
+            if !self.handed_over {
+                self.counted -= piece.len() as u64;
+                held.fetch_sub(piece.len() as u64, Ordering::Relaxed);
+            }
         }
     }
 }
@@ -231,7 +273,7 @@ impl<F> State<F> {
 impl<F> Drop for Flight<F> {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        self.held.fetch_sub(state.kept, Ordering::Relaxed);
+        self.held.fetch_sub(state.counted, Ordering::Relaxed);
     }
 }
 
@@ -241,7 +283,8 @@ pub struct Passenger<F: Clone> {
     flight: Arc<Flight<F>>,
     changed: watch::Receiver<()>,
     next: usize,
-    interim: usize,
+    /// The next interim response, for the one who leads.
+    interim: Option<usize>,
 }
 
 /// What a passenger sees next, before the answer.
@@ -259,8 +302,10 @@ impl<F: Clone> Passenger<F> {
         loop {
             {
                 let state = self.flight.state();
-                if let Some((status, fields)) = state.interim.get(self.interim) {
-                    self.interim += 1;
+                if let Some(next) = &mut self.interim
+                    && let Some((status, fields)) = state.interim.get(*next)
+                {
+                    *next += 1;
                     return Some(News::Interim(*status, fields.clone()));
                 }
                 if let Some(opening) = &state.opening {
@@ -292,14 +337,17 @@ impl<F: Clone> Passenger<F> {
 
     fn take(&mut self) -> Option<Result<Bytes, End>> {
         let mut state = self.flight.state();
-        let index = self.next - state.first.min(self.next);
+        let Some(index) = self.next.checked_sub(state.first) else {
+            // It was left behind.
+            return Some(Err(End::Broken));
+        };
         let Some((piece, waiting)) = state.pieces.get_mut(index) else {
             return state.end.map(Err);
         };
         let piece = piece.clone();
         *waiting -= 1;
         self.next += 1;
-        state.drop_taken();
+        state.drop_taken(&self.flight.held);
         drop(state);
         self.flight.drained.notify_one();
         Some(Ok(piece))
@@ -310,11 +358,11 @@ impl<F: Clone> Drop for Passenger<F> {
     fn drop(&mut self) {
         let mut state = self.flight.state();
         state.readers -= 1;
-        let taken = self.next - state.first.min(self.next);
+        let taken = self.next.saturating_sub(state.first);
         for (_, waiting) in state.pieces.iter_mut().skip(taken) {
             *waiting -= 1;
         }
-        state.drop_taken();
+        state.drop_taken(&self.flight.held);
         drop(state);
         self.flight.drained.notify_one();
     }
@@ -352,7 +400,11 @@ impl<F: Clone> Flights<F> {
     #[must_use]
     pub fn new(limit: u64) -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        let alone = Cache::builder().max_capacity(ALONE_KEYS).time_to_live(ALONE_FOR).build();
+        let alone = Cache::builder()
+            .max_capacity(ALONE_KEYS)
+            .time_to_live(ALONE_FOR)
+            .eviction_policy(EvictionPolicy::lru())
+            .build();
         Self { shards, alone, held: Arc::default(), limit }
     }
 
@@ -412,7 +464,9 @@ impl<F: Clone> Flights<F> {
 }
 
 fn boarded<F: Clone>(flight: &Arc<Flight<F>>) -> Passenger<F> {
-    flight.board().expect("a flight that has not opened takes passengers")
+    let mut passenger = flight.board().expect("a flight that has not opened takes passengers");
+    passenger.interim = Some(0);
+    passenger
 }
 
 impl<F: Clone> Lead<F> {
@@ -449,13 +503,13 @@ mod tests {
 
     use super::*;
     use crate::key::Target;
-    use crate::stored::testing::head;
+    use crate::stored::testing::{head, request};
 
     const PLENTY: u64 = 1 << 20;
 
     fn key(path: &str) -> FlightKey {
         let key = Key::of(&Target::parse("http", "a.example", path).unwrap());
-        FlightKey { key, selecting: Vec::new(), range: None }
+        FlightKey { key, selecting: Selecting::default(), range: None }
     }
 
     fn flights(limit: u64) -> Arc<Flights<&'static str>> {
@@ -464,7 +518,7 @@ mod tests {
 
     fn answer() -> Opening<&'static str> {
         let head = head(&[], &HeaderMap::new());
-        Opening::Answer(Arc::new(Arriving { head, length: None, verdict: Ok(()) }))
+        Opening::Answer(Arc::new(Arriving { head, length: None, verdict: Ok(()), shared: true }))
     }
 
     fn lead(flights: &Arc<Flights<&'static str>>) -> (Lead<&'static str>, Passenger<&'static str>) {
@@ -522,22 +576,36 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn tells_every_passenger_all_interim_responses_and_then_the_answer() {
+    async fn tells_interim_responses_to_who_leads_and_to_nobody_else() {
         let flights = flights(PLENTY);
-        let (lead, first) = lead(&flights);
+        let (lead, mut first) = lead(&flights);
+        let second = wait(&flights);
         let early = StatusCode::EARLY_HINTS;
         lead.flight().interim(early, Fields::default());
         lead.flight().interim(StatusCode::PROCESSING, Fields::default());
-        let second = wait(&flights);
         lead.flight().open(answer(), true);
+        for expected in [early, StatusCode::PROCESSING] {
+            let news = first.news().await;
+            assert!(matches!(news, Some(News::Interim(status, _)) if status == expected));
+        }
         for mut passenger in [first, second, wait(&flights)] {
-            for expected in [early, StatusCode::PROCESSING] {
-                let news = passenger.news().await;
-                assert!(matches!(news, Some(News::Interim(status, _)) if status == expected));
-            }
             let news = passenger.news().await;
             assert!(matches!(news, Some(News::Opening(Opening::Answer(_)))));
         }
+    }
+
+    #[tokio::test]
+    async fn passes_on_no_more_interim_responses_than_are_reasonable() {
+        let flights = flights(PLENTY);
+        let (lead, mut first) = lead(&flights);
+        for _ in 0..MOST_INTERIM + 5 {
+            lead.flight().interim(StatusCode::PROCESSING, Fields::default());
+        }
+        let mut count = 0;
+        while at_once(first.news()).is_ready() {
+            count += 1;
+        }
+        assert_eq!(count, MOST_INTERIM);
     }
 
     #[tokio::test]
@@ -557,7 +625,8 @@ mod tests {
         let flights = flights(PLENTY);
         let (_lead, _passenger) = lead(&flights);
         let part = FlightKey { range: Some(piece("bytes=0-1")), ..key("/a") };
-        let variant = FlightKey { selecting: vec![Some(piece("en"))], ..key("/a") };
+        let variant =
+            FlightKey { selecting: head(&["x-a"], &request("x-a", "1")).selecting, ..key("/a") };
         for other in [key("/b"), part, variant] {
             assert!(matches!(flights.enter(other), Entry::Lead(..)));
         }
@@ -614,8 +683,8 @@ mod tests {
         assert_eq!(all(second).await, ("two".to_owned(), End::Whole));
     }
 
-    #[test]
-    fn holds_the_writer_of_a_body_that_is_not_kept_back_for_its_slowest_reader() {
+    #[tokio::test]
+    async fn holds_the_writer_of_a_body_that_is_not_kept_back_for_its_slowest_reader() {
         let flights = flights(PLENTY);
         let (lead, mut fast) = lead(&flights);
         let mut slow = wait(&flights);
@@ -631,6 +700,41 @@ mod tests {
         assert!(push.as_mut().poll(&mut context).is_pending());
         assert_eq!(at_once(slow.piece()), Poll::Ready(Ok(piece("x"))));
         assert_eq!(push.as_mut().poll(&mut context), Poll::Ready(Ok(())));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn leaves_a_reader_behind_that_holds_others_back_for_too_long() {
+        let flights = flights(PLENTY);
+        let (lead, fast) = lead(&flights);
+        let slow = wait(&flights);
+        lead.flight().open(answer(), false);
+        let fast = tokio::spawn(all(fast));
+        for _ in 0..3 * WINDOW {
+            assert_eq!(lead.flight().push(piece("x")).await, Ok(()));
+            tokio::task::yield_now().await;
+        }
+        lead.flight().end(End::Whole);
+        assert_eq!(fast.await.unwrap(), ("x".repeat(3 * WINDOW), End::Whole));
+        let (text, end) = all(slow).await;
+        assert_eq!(end, End::Broken, "a gap must not pass for the whole");
+        assert!(text.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_for_an_only_reader_however_slow() {
+        let flights = flights(PLENTY);
+        let (lead, passenger) = lead(&flights);
+        lead.flight().open(answer(), false);
+        let flight = Arc::clone(lead.flight());
+        let writer = tokio::spawn(async move {
+            for _ in 0..2 * WINDOW {
+                assert_eq!(flight.push(piece("x")).await, Ok(()));
+            }
+            flight.end(End::Whole);
+        });
+        tokio::time::sleep(10 * PATIENCE).await;
+        assert!(!writer.is_finished());
+        assert_eq!(all(passenger).await, ("x".repeat(2 * WINDOW), End::Whole));
     }
 
     #[tokio::test]
@@ -728,6 +832,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn counts_nothing_that_is_stored_by_then() {
+        let flights = flights(PLENTY);
+        let (lead, passenger) = lead(&flights);
+        lead.flight().open(answer(), true);
+        assert_eq!(lead.flight().push(piece("12345")).await, Ok(()));
+        lead.flight().hand_over();
+        assert_eq!(flights.held(), 0);
+        lead.flight().end(End::Whole);
+        drop(lead);
+        assert_eq!(all(passenger).await, ("12345".to_owned(), End::Whole));
+        assert_eq!(flights.held(), 0);
+    }
+
+    #[tokio::test]
     async fn stops_keeping_where_all_bodies_together_pass_the_limit() {
         let flights = flights(8);
         let (first, first_passenger) = lead(&flights);
@@ -739,11 +857,12 @@ mod tests {
         assert!(first.flight().is_kept() && second.flight().is_kept());
         assert_eq!(second.flight().push(piece("4")).await, Ok(()));
         assert!(first.flight().is_kept() && !second.flight().is_kept());
-        assert_eq!(flights.held(), 5);
+        assert_eq!(flights.held(), 9, "a passenger has yet to read it");
         first.flight().end(End::Whole);
         second.flight().end(End::Whole);
-        assert_eq!(all(first_passenger).await, ("12345".to_owned(), End::Whole));
         assert_eq!(all(second_passenger).await, ("1234".to_owned(), End::Whole));
+        assert_eq!(flights.held(), 5);
+        assert_eq!(all(first_passenger).await, ("12345".to_owned(), End::Whole));
     }
 
     #[test]
@@ -765,6 +884,9 @@ mod tests {
         fn gives_each_passenger_every_piece_once_and_in_order(
             steps in prop::collection::vec((0..9_u8, 0..4_usize), 0..80),
         ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+            let runtime = runtime.unwrap();
+            let _entered = runtime.enter();
             let flights = flights(PLENTY);
             let (lead, first) = lead(&flights);
             let flight = Arc::clone(lead.flight());
@@ -796,8 +918,9 @@ mod tests {
                         *next += u8::from(expected.is_some());
                     }
                 }
-                let kept = if flight.is_kept() { u64::from(pushed) } else { 0 };
-                prop_assert_eq!(flights.held(), kept);
+                let slowest = passengers.iter().map(|(_, next)| *next).min().unwrap_or(pushed);
+                let held = if flight.is_kept() { pushed } else { pushed - slowest };
+                prop_assert_eq!(flights.held(), u64::from(held));
             }
             flight.end(End::Whole);
             for (mut passenger, next) in passengers {

@@ -71,6 +71,8 @@ pub enum Detail {
     RouteBypass,
     /// Not looked up: the request carries a field or a cookie of `bypass_if`.
     BypassIf,
+    /// Not looked up: some origins would read the path as one of another route.
+    AmbiguousPath,
     /// Not stored: the response says `no-store`.
     NoStore,
     /// Not stored: the request says `no-store`.
@@ -124,6 +126,7 @@ impl Detail {
             Self::OnlyIfCached => "only-if-cached",
             Self::RouteBypass => "route-bypass",
             Self::BypassIf => "bypass-if",
+            Self::AmbiguousPath => "ambiguous-path",
             Self::NoStore => "no-store",
             Self::RequestNoStore => "request-no-store",
             Self::Private => "private",

@@ -95,7 +95,7 @@ impl Freshness {
 }
 
 /// The request fields that selected a stored response among its variants (RFC 9111 §4.1).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Selecting {
     names: Box<[HeaderName]>,
     values: Box<[Option<Bytes>]>,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use forebay_config::Route;
-use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
+use http::{HeaderValue, StatusCode, Version, header};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
@@ -55,7 +55,11 @@ pub(super) fn read(shared: &Shared, session: &mut Session) -> Result<Asked, Refu
     let target = target(head, scheme)?;
     let route = shared.settings.routes.find(target.host(), target.path()).ok_or(NO_ROUTE)?;
     let origin = shared.origins.get(&route.origin.name).ok_or(BROKEN_SETTINGS)?;
-    let ask = Ask::read(&head.method, &head.headers, has_body);
+    let mut ask = Ask::read(&head.method, &head.headers, has_body);
+    if let Some(path) = target.loose_path() {
+        let other = shared.settings.routes.find(target.host(), &path);
+        ask.ambiguous = other.is_none_or(|other| other.index != route.index);
+    }
     let plan = plan(&ask, &head.headers, &route.policy);
     let client = Client {
         address,
@@ -134,12 +138,4 @@ fn authority(head: &RequestHeader) -> Result<&str, Refusal> {
         (None, Some(host)) => Ok(host),
         (None, None) => Err(MALFORMED),
     }
-}
-
-/// What `fields` say in the fields that select, as far as they are known.
-pub(super) fn selecting(
-    names: &[http::HeaderName],
-    fields: &HeaderMap,
-) -> Vec<Option<bytes::Bytes>> {
-    crate::field::vary::secondary(names, fields)
 }

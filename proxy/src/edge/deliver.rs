@@ -1,11 +1,13 @@
 //! Writes an answer to the client.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use log::debug;
 use pingora::http::ResponseHeader;
+use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
 use pingora::{BError, Error, ErrorType};
 
@@ -140,8 +142,13 @@ impl Reply {
         self.status = StatusCode::PARTIAL_CONTENT;
         let kind = self.fields.remove(header::CONTENT_TYPE);
         self.fields.remove(header::CONTENT_RANGE);
-        let (boundary, pieces) = answer::multipart(kind.as_ref(), ranges, complete, cut);
-        self.fields.insert(header::CONTENT_TYPE, boundary);
+        // Nobody who made the body can know it.
+        let boundary = format!("forebay-{:016x}", RandomState::new().hash_one(complete));
+        let pieces = answer::multipart(&boundary, kind.as_ref(), ranges, complete, cut);
+        let kind = format!("multipart/byteranges; boundary={boundary}");
+        if let Ok(kind) = HeaderValue::try_from(kind) {
+            self.fields.insert(header::CONTENT_TYPE, kind);
+        }
         self.length = Some(pieces.iter().map(|piece| piece.len() as u64).sum());
         self.body = Source::Pieces(pieces);
     }
@@ -172,6 +179,10 @@ pub(super) async fn send(
         context.trail.ttl = reply.ttl;
     }
     let bodiless = matches!(reply.status.as_u16(), 204 | 304);
+    if reply.length.is_none() && session.req_header().version == Version::HTTP_10 {
+        // Its end is told by the end of the connection.
+        session.set_keepalive(None);
+    }
     let method = session.req_header().method.clone();
     let head = head(session, &reply, &context.trail, bodiless)?;
     downstream::keep_date(session, &head);
@@ -195,15 +206,35 @@ pub(super) async fn send(
     }
 }
 
+/// Waits for `news`, unless the client goes away before.
+///
+/// # Errors
+///
+/// That it went away.
+pub(super) async fn unless_gone<T>(
+    session: &mut ServerSession,
+    news: impl Future<Output = T>,
+) -> Result<T, BError> {
+    tokio::select! {
+        biased;
+        news = news => Ok(news),
+        gone = session.read_body_or_idle(true) => match gone {
+            Err(error) => Err(error.into_down()),
+            Ok(_) => Error::e_explain(ErrorType::ConnectionClosed, "the client went away")
+                .map_err(|error: BError| error.into_down()),
+        },
+    }
+}
+
 /// Writes a body while it arrives.
 async fn relay(
-    session: &mut pingora::protocols::http::ServerSession,
+    session: &mut ServerSession,
     mut passenger: Passenger<Failure>,
     mut skip: u64,
     mut take: u64,
 ) -> Result<(), BError> {
     while take > 0 {
-        let mut piece = match passenger.piece().await {
+        let mut piece = match unless_gone(session, passenger.piece()).await? {
             Ok(piece) => piece,
             Err(End::Whole) => break,
             Err(End::Broken) => {

@@ -13,13 +13,16 @@ use super::decide::Asked;
 use super::lookup::Forward;
 use crate::collapse::{Abandoned, Arriving, End, Lead, Opening};
 use crate::event::{Detail, Failure, Fwd};
+use crate::field::range::ByteRange;
 use crate::field::{date, hop, number};
 use crate::key::Key;
 use crate::origin::Exchange;
 use crate::policy::admit::{self, Admission, Arrival};
 use crate::policy::fail::{Trouble, is_error, may_serve_stale};
 use crate::policy::forward::{self, Purpose};
-use crate::policy::{freshen, partial};
+use crate::policy::freshen;
+use crate::policy::partial::{self, Fit};
+use crate::policy::request::Ask;
 use crate::store::memory::{Epoch, Outdated};
 use crate::stored::{Body, Fields, Selecting, Stored, StoredHead};
 use crate::time::{self, Timestamp};
@@ -57,6 +60,23 @@ impl Sanitised {
         let mut fields = fields.clone();
         hop::strip_hop_by_hop(&mut fields);
         Self { fields }
+    }
+
+    /// The fields of an interim response.
+    fn interim(self) -> HeaderMap {
+        let mut fields = self.fields;
+        for name in NOT_FOR_CLIENTS.iter().chain(&[header::SET_COOKIE]) {
+            fields.remove(name);
+        }
+        fields
+    }
+
+    /// The fields of an answer that updates what is stored: it is as old as it says, or new.
+    fn update(mut self, arrived: Timestamp) -> HeaderMap {
+        if date::date(&self.fields).is_none() {
+            self.fields.insert(header::DATE, date::value(arrived));
+        }
+        self.fields
     }
 
     /// The fields as they are stored, those included that the next 304 may not repeat and that
@@ -114,10 +134,8 @@ impl Fetch {
                     self.stand(&stored, &kept, &head);
                     return Ok(());
                 }
-                // It speaks of another version: ask for the whole.
-                drop(exchange);
-                let (exchange, head) = self.ask(&Purpose::Whole).await?;
-                self.take_in(exchange, &head, false).await
+                // It speaks of another version.
+                self.take_whole(exchange).await
             }
             (Some(stored), Some(kept)) if completes => {
                 self.complete(exchange, &head, &stored, &kept).await
@@ -129,14 +147,12 @@ impl Fetch {
     /// What to ask for, with what is stored in hand.
     fn purpose<'a>(&self, kept: Option<&'a HeaderMap>) -> Purpose<'a> {
         let Order { asked, fields, forward } = &self.order;
-        // With If-Range, what is wanted depends on what the origin has: ask for the whole.
-        let ranged = asked.ask.method == Method::GET
-            && fields.contains_key(header::RANGE)
-            && !fields.contains_key(header::IF_RANGE);
+        let ranged = forward::passes_range(&asked.ask.method, fields);
+        let get = asked.ask.method == Method::GET;
         let part = forward.stored.as_ref().and_then(|stored| stored.head.part.as_ref());
         match (kept, part) {
             (Some(kept), None) if forward.can_validate() => Purpose::Validate(kept),
-            (Some(kept), Some(part)) if forward.why == Fwd::Partial && !ranged => {
+            (Some(kept), Some(part)) if forward.why == Fwd::Partial && get && !ranged => {
                 partial::missing(kept, part)
                     .map_or(Purpose::Whole, |missing| Purpose::Complete(kept, missing))
             }
@@ -163,16 +179,34 @@ impl Fetch {
         let (mut exchange, mut head) = self.shared.connections.ask(&asked.origin, &request).await?;
         while head.status.is_informational() {
             if head.status != StatusCode::CONTINUE {
-                let fields = Sanitised::new(&head.headers).fields;
-                self.lead.flight().interim(head.status, Fields::new(&fields));
+                let fields = Fields::new(&Sanitised::new(&head.headers).interim());
+                self.lead.flight().interim(head.status, fields);
             }
             head = exchange.next_head().await?;
         }
         Ok((exchange, head))
     }
 
+    /// What may become of a stored response that was updated to have `fields`.
+    ///
+    /// It had been admitted once: what this request says for itself does not change that.
+    fn admit_again(&self, status: StatusCode, fields: &HeaderMap) -> Admission {
+        let ask = Ask::read(&Method::GET, &HeaderMap::new(), false);
+        self.admit_as(&ask, status, fields, false)
+    }
+
     fn admit(&self, status: StatusCode, fields: &HeaderMap, ranged: bool) -> Admission {
-        let Asked { ask, target, route, .. } = &*self.order.asked;
+        self.admit_as(&self.order.asked.ask, status, fields, ranged)
+    }
+
+    fn admit_as(
+        &self,
+        ask: &Ask,
+        status: StatusCode,
+        fields: &HeaderMap,
+        ranged: bool,
+    ) -> Admission {
+        let Asked { target, route, .. } = &*self.order.asked;
         let arrival = Arrival { status, fields, asked: self.since, arrived: time::now(), ranged };
         admit::admit(ask, &arrival, target.path(), &route.policy)
     }
@@ -189,19 +223,37 @@ impl Fetch {
 
     /// What is stored was validated: freshens it (RFC 9111 §4.3.4).
     fn stand(&self, stored: &Stored, kept: &HeaderMap, answer: &ResponseHeader) {
-        let fields = freshen::updated(kept, &Sanitised::new(&answer.headers).fields);
-        let status = stored.head.status;
-        let admission = self.admit(status, &fields, false);
-        let mut head = self.head(status, Sanitised { fields }, &admission);
+        let (fresh, verdict) = self.freshen(stored, kept, answer);
+        let verdict = verdict.and(self.own_verdict());
+        self.lead.flight().open(Opening::Stands(fresh, answer.status, verdict), false);
+        self.lead.flight().end(End::Whole);
+    }
+
+    /// What this request itself says against sharing its answer.
+    fn own_verdict(&self) -> Result<(), Detail> {
+        if self.order.asked.ask.authorized { Err(Detail::Authorization) } else { Ok(()) }
+    }
+
+    /// Updates what is stored with `answer`, or removes it if that forbids to keep it.
+    fn freshen(
+        &self,
+        stored: &Stored,
+        kept: &HeaderMap,
+        answer: &ResponseHeader,
+    ) -> (Stored, Result<(), Detail>) {
+        let answer = Sanitised::new(&answer.headers).update(time::now());
+        let fields = freshen::updated(kept, &answer);
+        let admission = self.admit_again(stored.head.status, &fields);
+        let key = &self.order.asked.key;
+        let mut head = self.head(stored.head.status, Sanitised { fields }, &admission);
         head.part = stored.head.part;
         let fresh = Stored { head: Arc::new(head), body: stored.body.clone() };
-        if admission.verdict.is_ok() {
-            store(&self.shared, &self.order.asked.key, &fresh, self.epoch);
-        } else {
-            self.shared.store.invalidate(&self.order.asked.key);
+        match admission.verdict {
+            Ok(()) if self.own_verdict().is_ok() => store(&self.shared, key, &fresh, self.epoch),
+            Err(reason) if is_private(reason) => self.shared.store.invalidate(key),
+            Ok(()) | Err(_) => {}
         }
-        self.lead.flight().open(Opening::Stands(fresh, answer.status, admission.verdict), false);
-        self.lead.flight().end(End::Whole);
+        (fresh, admission.verdict)
     }
 
     /// Adds what was missing to the stored part (RFC 9111 §3.4).
@@ -216,37 +268,38 @@ impl Fetch {
         let admission = self.admit(head.status, &answer, true);
         let fit = stored.head.part.as_ref().zip(admission.part.as_ref());
         let fit = fit.and_then(|(held, new)| partial::fit((kept, held), (&answer, new)));
-        let (Some(fit), Ok(())) = (fit, admission.verdict) else {
+        let (Some(Fit { side, part: None }), Ok(())) = (fit, admission.verdict) else {
             if head.status == StatusCode::PARTIAL_CONTENT {
-                // A part that does not fit is no answer to who wants the whole.
-                drop(exchange);
-                let (exchange, head) = self.ask(&Purpose::Whole).await?;
-                return self.take_in(exchange, &head, false).await;
+                // A part that does not make the whole is no answer to who wants it.
+                return self.take_whole(exchange).await;
             }
             return self.take_in(exchange, head, false).await;
         };
-        let mut pieces = Vec::new();
-        let mut room = self.shared.settings.cache.max_object.saturating_sub(stored.body.length());
-        while let Some(piece) = exchange.piece().await? {
-            room = room.checked_sub(piece.len() as u64).ok_or(Failure::Invalid)?;
-            pieces.push(piece);
+        let limit = self.shared.settings.cache.max_object;
+        let new = exchange.body(limit.saturating_sub(stored.body.length())).await?;
+        let new = Body::new(new);
+        let said = admission.part.and_then(|part| part.range).map(ByteRange::length);
+        if said != Some(new.length()) {
+            return self.take_whole(exchange).await;
         }
         exchange.finish().await;
-        let old = stored.body.as_slice().iter().cloned();
-        let pieces: Vec<Bytes> = match fit.side {
-            partial::Side::Before => pieces.into_iter().chain(old).collect(),
-            partial::Side::After => old.chain(pieces).collect(),
-        };
         let mut fields = freshen::updated(kept, &answer);
         fields.remove(header::CONTENT_RANGE);
-        let status = if fit.part.is_some() { head.status } else { StatusCode::OK };
-        let mut combined = self.head(status, Sanitised { fields }, &admission);
-        combined.part = fit.part;
-        let combined = Stored { head: Arc::new(combined), body: Body::new(pieces) };
+        let mut combined = self.head(StatusCode::OK, Sanitised { fields }, &admission);
+        combined.part = None;
+        let body = side.join(&stored.body, &new);
+        let combined = Stored { head: Arc::new(combined), body };
         store(&self.shared, &self.order.asked.key, &combined, self.epoch);
         self.lead.flight().open(Opening::Stands(combined, head.status, Ok(())), false);
         self.lead.flight().end(End::Whole);
         Ok(())
+    }
+
+    /// Gives up what came and asks for the whole.
+    async fn take_whole(&mut self, exchange: Exchange) -> Result<(), Failure> {
+        drop(exchange);
+        let (exchange, head) = self.ask(&Purpose::Whole).await?;
+        self.take_in(exchange, &head, false).await
     }
 
     /// Takes an answer in: to those who wait while it arrives, and to the store.
@@ -271,21 +324,24 @@ impl Fetch {
         let length = length(head);
         let verdict = self.verdict(&admission, length);
         if self.order.asked.ask.method == Method::HEAD && head.status == StatusCode::OK {
-            self.confirm(&fields.fields);
+            self.confirm(head);
         }
+        // Who waits for an origin that fails shares the failure: it is in no one's name, and a
+        // crowd that asked again one by one would keep it down.
+        let shared = verdict.is_ok()
+            || (head.status.is_server_error() && verdict == Err(Detail::NoFreshness));
         let head = self.head(head.status, fields, &admission);
-        let arriving = Arc::new(Arriving { head, length, verdict });
-        if let Err(reason) = verdict {
+        let arriving = Arc::new(Arriving { head, length, verdict, shared });
+        if shared {
+            self.shared.flights.note(&self.order.asked.key, true);
+        } else {
             // Nobody who comes later may share it, nor wait for it in vain.
             self.lead.close();
-            if concerns_all(reason) {
+            if verdict.is_err_and(concerns_all) {
                 self.shared.flights.note(&self.order.asked.key, false);
             }
-        } else {
-            self.shared.flights.note(&self.order.asked.key, true);
         }
-        let opening = Opening::Answer(Arc::clone(&arriving));
-        self.lead.flight().open(opening, verdict.is_ok());
+        self.lead.flight().open(Opening::Answer(Arc::clone(&arriving)), shared);
         self.take_body(exchange, &arriving).await;
         Ok(())
     }
@@ -309,33 +365,16 @@ impl Fetch {
     }
 
     /// A 200 to `HEAD` tells whether what is stored still stands (RFC 9111 §4.3.5).
-    fn confirm(&self, answer: &HeaderMap) {
+    fn confirm(&self, answer: &ResponseHeader) {
         let Some(stored) = &self.order.forward.stored else { return };
         let kept = stored.head.fields.to_map();
         let length = stored.body.length();
         let is_whole = stored.head.status == StatusCode::OK && stored.head.part.is_none();
-        if !is_whole || !freshen::confirmed_by_head(&kept, length, answer) {
+        if !is_whole || !freshen::confirmed_by_head(&kept, length, &answer.headers) {
             self.shared.store.invalidate(&self.order.asked.key);
             return;
         }
-        let fields = freshen::updated(&kept, answer);
-        let status = stored.head.status;
-        let get =
-            crate::policy::request::Ask { method: Method::GET, ..self.order.asked.ask.clone() };
-        let Asked { target, route, .. } = &*self.order.asked;
-        let arrival = Arrival {
-            status,
-            fields: &fields,
-            asked: self.since,
-            arrived: time::now(),
-            ranged: false,
-        };
-        let admission = admit::admit(&get, &arrival, target.path(), &route.policy);
-        if admission.verdict.is_ok() {
-            let head = self.head(status, Sanitised { fields }, &admission);
-            let fresh = Stored { head: Arc::new(head), body: stored.body.clone() };
-            store(&self.shared, &self.order.asked.key, &fresh, self.epoch);
-        }
+        drop(self.freshen(stored, &kept, answer));
     }
 
     /// Takes the body in. What fails here fails after the head is out: the body breaks off.
@@ -366,6 +405,7 @@ impl Fetch {
             && let Some(pieces) = self.lead.flight().kept()
         {
             self.store_whole(arriving, pieces);
+            self.lead.flight().hand_over();
         }
         self.lead.flight().end(End::Whole);
         self.lead.close();
@@ -399,12 +439,7 @@ impl Fetch {
 }
 
 /// Two parts put together under the newer head.
-fn joined(old: &Stored, new: &Stored, fit: partial::Fit) -> Stored {
-    let (first, second) = match fit.side {
-        partial::Side::Before => (new, old),
-        partial::Side::After => (old, new),
-    };
-    let pieces = first.body.as_slice().iter().chain(second.body.as_slice()).cloned().collect();
+fn joined(old: &Stored, new: &Stored, fit: Fit) -> Stored {
     let mut head = StoredHead::clone(&new.head);
     head.part = fit.part;
     if fit.part.is_none() {
@@ -413,7 +448,7 @@ fn joined(old: &Stored, new: &Stored, fit: partial::Fit) -> Stored {
         fields.remove(header::CONTENT_RANGE);
         head.fields = Fields::new(&fields);
     }
-    Stored { head: Arc::new(head), body: Body::new(pieces) }
+    Stored { head: Arc::new(head), body: fit.side.join(&old.body, &new.body) }
 }
 
 /// Stores under `key` what was asked for at `since`.
@@ -423,8 +458,16 @@ pub(super) fn store(shared: &Shared, key: &Key, stored: &Stored, since: Epoch) {
     }
 }
 
+/// Whether an answer that may not be stored for this reason takes away what was stored before.
+const fn is_private(reason: Detail) -> bool {
+    matches!(
+        reason,
+        Detail::NoStore | Detail::Private | Detail::SetCookie | Detail::VaryStar | Detail::Status
+    )
+}
+
 /// Whether a reason not to share an answer will hold for other requests as well.
-const fn concerns_all(reason: Detail) -> bool {
+fn concerns_all(reason: Detail) -> bool {
     !matches!(reason, Detail::Authorization | Detail::RequestNoStore | Detail::Head | Detail::Part)
 }
 

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use pingora::BError;
 use pingora::proxy::Session;
 
-use super::decide::{Asked, selecting};
+use super::decide::Asked;
 use super::deliver::{self, Reply};
 use super::fetch::{self, Order};
 use super::lookup::{self, Forward, Found};
@@ -18,9 +18,10 @@ use crate::collapse::{Arriving, Entry, FlightKey, News, Opening, Passenger};
 use crate::event::{Detail, Failure, Fwd, Trail};
 use crate::policy::answer::{self, Answer, Facts};
 use crate::policy::fail::{Trouble, may_serve_stale};
-use crate::policy::forward::anonymise;
+use crate::policy::forward::{anonymise, passes_range};
+use crate::policy::request::Ask;
 use crate::policy::reuse::Reuse;
-use crate::stored::{Stored, StoredHead};
+use crate::stored::{Selecting, Stored, StoredHead};
 use crate::time;
 
 /// Answers the request.
@@ -53,18 +54,20 @@ pub(super) async fn answer(
 
 /// Asks the origin again in the background, in nobody's name, unless that is under way.
 fn revalidate(shared: &Arc<Shared>, asked: &Asked, stored: &Stored, fields: &HeaderMap) {
-    let names = stored.head.selecting.names();
+    // What this client wants of it is not what the cache wants of it.
     let mut fields = fields.clone();
+    for name in [header::RANGE, header::IF_RANGE, header::CACHE_CONTROL, header::PRAGMA] {
+        fields.remove(name);
+    }
     anonymise(&mut fields);
-    let forward =
-        Forward { why: Fwd::Stale, stored: Some(stored.clone()), selecting: names.to_vec() };
     let mut asked = asked.clone();
     asked.client.address = None;
-    asked.ask.method = Method::GET;
-    asked.ask.authorized = false;
-    let key =
-        FlightKey { key: asked.key.clone(), selecting: selecting(names, &fields), range: None };
+    asked.ask = Ask::read(&Method::GET, &HeaderMap::new(), false);
+    let names = stored.head.selecting.names().to_vec();
+    let selecting = Selecting::new(&names, &fields);
+    let key = FlightKey { key: asked.key.clone(), selecting, range: None };
     if let Entry::Lead(lead, _) = shared.flights.enter(key) {
+        let forward = Forward { why: Fwd::Stale, stored: Some(stored.clone()), selecting: names };
         let order = Order::new(Arc::new(asked), Arc::new(fields), forward);
         tokio::spawn(fetch::fetch(Arc::clone(shared), order, lead));
     }
@@ -175,12 +178,16 @@ impl Forwarding<'_> {
     }
 
     fn flight_key(&self, names: &[HeaderName]) -> FlightKey {
-        let range = self.fields.get(header::RANGE);
+        let range = self.fields.get(header::RANGE).filter(|_| self.wants_part());
         FlightKey {
             key: self.asked.key.clone(),
-            selecting: selecting(names, &self.fields),
+            selecting: Selecting::new(names, &self.fields),
             range: range.map(|range| Bytes::copy_from_slice(range.as_bytes())),
         }
+    }
+
+    fn wants_part(&self) -> bool {
+        passes_range(&self.asked.ask.method, &self.fields)
     }
 
     fn landed(&self) -> Option<(Stored, HeaderMap, Answer)> {
@@ -201,13 +208,13 @@ impl Forwarding<'_> {
     ) -> Result<Outcome, BError> {
         let began = Instant::now();
         loop {
-            let opening = match passenger.news().await {
+            let opening = match deliver::unless_gone(session, passenger.news()).await? {
                 Some(News::Interim(status, fields)) => {
                     deliver::interim(session, status, &fields).await?;
                     continue;
                 }
                 Some(News::Opening(opening)) => opening,
-                None if company.is_some() => return Ok(Outcome::Again(Company::Nobody(None))),
+                None if company.is_some() => return self.lost(session, context).await,
                 None => Opening::Failed(Failure::Closed, None),
             };
             context.trail.waited = Some(began.elapsed());
@@ -227,10 +234,11 @@ impl Forwarding<'_> {
                     self.give(session, context, &stored).await?;
                 }
                 Opening::Answer(arriving) => {
-                    if let Some(company) = company
-                        && (arriving.verdict.is_err()
-                            || !arriving.head.selecting.matches(&self.fields))
-                    {
+                    // A part is only for who asked for that part.
+                    let fits = arriving.shared
+                        && arriving.head.selecting.matches(&self.fields)
+                        && (arriving.head.part.is_none() || self.wants_part());
+                    if let Some(company) = company.filter(|_| !fits) {
                         let smaller = company.without(arriving.verdict, &arriving.head);
                         return Ok(Outcome::Again(smaller));
                     }
@@ -239,6 +247,17 @@ impl Forwarding<'_> {
             }
             return Ok(Outcome::Answered);
         }
+    }
+
+    /// The flight that it waited for ended without an answer, or before it was boarded: gives
+    /// what that left, if anything.
+    async fn lost(&self, session: &mut Session, context: &mut Context) -> Result<Outcome, BError> {
+        let Some((stored, kept, answer)) = self.landed() else {
+            return Ok(Outcome::Again(Company::Nobody(None)));
+        };
+        let reply = Reply::stored(&stored, kept, &answer, time::now());
+        deliver::send(session, context, reply).await?;
+        Ok(Outcome::Answered)
     }
 
     /// Gives what is stored.
@@ -296,8 +315,13 @@ impl Forwarding<'_> {
             may_serve_stale(&stored.head.freshness, directives, trouble, time::now())
         });
         if let Some(stored) = stale {
-            context.trail.detail = Some(Detail::StaleIfError);
-            return self.give(session, context, stored).await;
+            let kept = stored.head.fields.to_map();
+            let answer = lookup::choose(&self.asked, &self.fields, stored, &kept);
+            if answer != Answer::Missing {
+                context.trail.detail = Some(Detail::StaleIfError);
+                let reply = Reply::stored(stored, kept, &answer, time::now());
+                return deliver::send(session, context, reply).await;
+            }
         }
         // An error of the origin's own is told by its status.
         context.trail.detail = status.is_none().then(|| failure.detail());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use forebay_config::Strategy;
 use http::{Method, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
@@ -18,6 +19,7 @@ use crate::event::Failure;
 use crate::field::{self, hop};
 use crate::key::Key;
 use crate::policy::admit::{self, Arrival};
+use crate::policy::request::is_bypassed;
 use crate::policy::{forward, invalidate};
 use crate::store::memory::Epoch;
 use crate::stored::{Body, Fields, Selecting, Stored, StoredHead};
@@ -93,6 +95,7 @@ pub(super) fn response(
     context: &mut Context,
 ) -> Result<(), BError> {
     if response.status.is_informational() && response.status != StatusCode::SWITCHING_PROTOCOLS {
+        clean(response);
         return Ok(());
     }
     if !(100..600).contains(&response.status.as_u16()) {
@@ -163,7 +166,10 @@ impl Passing {
         let Asked { ask, target, route, .. } = &self.asked;
         let named = response.headers.get(header::CONTENT_LOCATION)?.to_str();
         let same = named.is_ok_and(|named| target.join(named).as_ref() == Some(target));
-        let bypassed = route.policy.strategy == forebay_config::Strategy::Bypass;
+        let rules = &route.policy;
+        let bypassed = rules.strategy == Strategy::Bypass
+            || ask.ambiguous
+            || is_bypassed(&session.req_header().headers, rules);
         if ask.method != Method::POST || response.status != StatusCode::OK || !same || bypassed {
             return None;
         }

@@ -163,6 +163,26 @@ impl Target {
         self.path_and_query.split_at(self.path_length).0
     }
 
+    /// The path as origins read it that take `%2F` for a slash, several slashes for one, and what
+    /// follows a `;` for parameters; `None` if that is the same path.
+    #[must_use]
+    pub fn loose_path(&self) -> Option<String> {
+        let path = self.path();
+        if !path.contains("//") && !path.contains(';') && !path.contains("%2F") {
+            return None;
+        }
+        let decoded = path.replace("%2F", "/");
+        let mut loose = String::with_capacity(decoded.len());
+        for segment in decoded.split('/').filter(|segment| !segment.is_empty()) {
+            loose.push('/');
+            loose.push_str(segment.split(';').next().unwrap_or(segment));
+        }
+        if decoded.ends_with('/') {
+            loose.push('/');
+        }
+        (loose != path).then_some(loose)
+    }
+
     /// The query without its `?`; an empty one is not the same as none.
     ///
     /// It is free of whitespace and control characters, but may hold others that a strict reader of
@@ -406,6 +426,20 @@ mod tests {
         let found = Target::parse(scheme, authority, "/");
         let found = found.as_ref().map(Target::authority).map_err(|error| *error);
         assert_eq!(found, expected, "{scheme} {authority:?}");
+    }
+
+    #[test]
+    fn reads_a_path_as_loosely_as_some_origins_do() {
+        for (path, loose) in [
+            ("/api/session/me", None),
+            ("//api///session/me", Some("/api/session/me")),
+            ("/api/session;x=1/me;y", Some("/api/session/me")),
+            ("/api%2fsession/me", Some("/api/session/me")),
+            ("/a//", Some("/a/")),
+        ] {
+            let target = Target::parse("http", "a.test", path).expect("a target");
+            assert_eq!(target.loose_path().as_deref(), loose, "{path}");
+        }
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! One request and its answer, piece by piece.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use forebay_config::Timeouts;
@@ -10,7 +9,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::client::HttpSession;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{BError, Error, ErrorType};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::{Connections, failure};
 use crate::event::Failure;
@@ -20,12 +19,13 @@ pub struct Exchange {
     session: HttpSession,
     peer: HttpPeer,
     connections: Arc<Connections>,
-    limit: Duration,
+    /// When the final head must be there.
+    deadline: Instant,
 }
 
 impl Exchange {
     pub(super) fn new(session: HttpSession, peer: HttpPeer, connections: Arc<Connections>) -> Self {
-        Self { session, peer, connections, limit: Duration::MAX }
+        Self { session, peer, connections, deadline: Instant::now() }
     }
 
     /// Sends `request` and waits for the first head.
@@ -46,7 +46,7 @@ impl Exchange {
             }
             HttpSession::Custom(()) => {}
         }
-        self.limit = limits.first_byte;
+        self.deadline = Instant::now() + limits.first_byte;
         self.session.set_read_timeout(Some(limits.first_byte));
         let head = self.read_head().await?;
         self.session.set_read_timeout(Some(limits.read));
@@ -54,7 +54,7 @@ impl Exchange {
     }
 
     async fn read_head(&mut self) -> Result<ResponseHeader, BError> {
-        let Ok(read) = timeout(self.limit, self.session.read_response_header()).await else {
+        let Ok(read) = timeout_at(self.deadline, self.session.read_response_header()).await else {
             return Error::e_explain(ErrorType::ReadTimedout, "waiting for a head");
         };
         read?;
@@ -89,6 +89,21 @@ impl Exchange {
                 piece => return Ok(piece),
             }
         }
+    }
+
+    /// Waits for the whole body, `limit` bytes at most.
+    ///
+    /// # Errors
+    ///
+    /// How the origin failed; that it sends more is a failure too.
+    pub async fn body(&mut self, limit: u64) -> Result<Vec<Bytes>, Failure> {
+        let mut pieces = Vec::new();
+        let mut room = limit;
+        while let Some(piece) = self.piece().await? {
+            room = room.checked_sub(piece.len() as u64).ok_or(Failure::Invalid)?;
+            pieces.push(piece);
+        }
+        Ok(pieces)
     }
 
     /// Keeps the connection for another request, if it can be kept. To be called after the last

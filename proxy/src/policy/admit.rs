@@ -77,8 +77,7 @@ pub fn admit(ask: &Ask, arrival: &Arrival<'_>, path: &str, rules: &Policy) -> Ad
         .then(|| ContentRange::parse(arrival.fields))
         .flatten();
     let freshness = source.freshness(lifetime.unwrap_or(Seconds::ZERO));
-    let allowed = storable(ask, arrival, &said, rules);
-    let mut verdict = allowed;
+    let mut verdict = storable(ask, arrival, &said, rules);
     if verdict.is_ok() && varies_beyond_requests(&vary) {
         verdict = Err(Detail::VaryStar);
     }
@@ -88,15 +87,13 @@ pub fn admit(ask: &Ask, arrival: &Arrival<'_>, path: &str, rules: &Policy) -> Ad
         verdict = if is_usable { Ok(()) } else { Err(Detail::Part) };
     }
     let verdict = verdict.and_then(|()| worthwhile(ask, &source, lifetime, &freshness));
-    let silent = [header::CACHE_CONTROL, header::EXPIRES]
-        .iter()
-        .all(|name| !arrival.fields.contains_key(name));
+    let silent = !said.present && expires.is_none();
     Admission {
         freshness,
         vary: if let Vary::Fields(names) = vary { names } else { Vec::new() },
         part,
         // `public` would let the caches behind this one share what this one may not.
-        cache_control: (immutable && silent && allowed.is_ok()).then_some(IMMUTABLE),
+        cache_control: (immutable && silent && verdict.is_ok()).then_some(IMMUTABLE),
         strip_cookies: rules.set_cookie == SetCookie::Strip && verdict.is_ok(),
         verdict,
     }
@@ -537,7 +534,7 @@ mod tests {
         assert_eq!(said("GET -> 404"), None);
         assert_eq!(said("GET -> 200 | Cache-Control: max-age=60"), None);
         assert_eq!(said("GET -> 200 | Expires: 0"), None);
-        assert_eq!(said("GET -> 200 | CDN-Cache-Control: max-age=9"), Some(IMMUTABLE));
+        assert_eq!(said("GET -> 200 | CDN-Cache-Control: max-age=9"), None);
         assert_eq!(said("GET -> 200 | CDN-Cache-Control: max-age=9 | Expires: 0"), None);
     }
 
@@ -548,7 +545,6 @@ mod tests {
         assert_eq!(said("GET | Authorization: Basic eA== -> 200"), None);
         assert_eq!(said("GET -> 200 | Set-Cookie: a=b"), None);
         assert_eq!(said("GET -> 200 | CDN-Cache-Control: private"), None);
-        assert_eq!(said("HEAD -> 200"), Some(IMMUTABLE));
     }
 
     #[test]

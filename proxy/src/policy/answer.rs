@@ -7,7 +7,6 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use crate::field::date;
 use crate::field::etag::{self, IfRange};
 use crate::field::range::{self, ByteRange, ContentRange, RangeSpec, Resolved};
-use crate::time::{Seconds, Timestamp};
 
 /// What a client gets of a stored response.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,16 +79,13 @@ fn range_applies(asked: &HeaderMap, stored: &HeaderMap) -> bool {
             etag::etag(stored).is_some_and(|ours| ours.strong_eq(&theirs))
         }
         Some(IfRange::Date(theirs)) => {
-            date::last_modified(stored) == Some(theirs) && is_strong(theirs, date::date(stored))
+            // A date is a strong validator only if the answer was made after that second
+            // (RFC 9110 §8.8.2.2).
+            date::last_modified(stored) == Some(theirs)
+                && date::date(stored).is_some_and(|sent| sent > theirs)
         }
         Some(IfRange::Invalid) | None => false,
     }
-}
-
-/// Whether what was last modified at `modified` and sent at `sent` cannot have been modified once
-/// more within the same second (RFC 9110 §8.8.2.2).
-fn is_strong(modified: Timestamp, sent: Option<Timestamp>) -> bool {
-    sent.is_some_and(|sent| sent.since(modified) >= Seconds(1))
 }
 
 fn cut(range: &RangeSpec, length: Option<u64>) -> Answer {
@@ -142,21 +138,19 @@ pub fn content_range(range: Option<ByteRange>, complete: u64) -> HeaderValue {
     ContentRange { range, complete: Some(complete) }.value()
 }
 
-/// The line that parts a body of several; long enough that no body holds it by chance.
-const BOUNDARY: &str = "forebay-7f3d9a1c5e8b42d6a90e-part";
-
-/// The media type and the body of an answer with several parts (RFC 9110 §14.6). `kind` is the
-/// media type of the whole, `cut` gives the bytes of a part.
+/// The body of an answer with several parts (RFC 9110 §14.6), between lines of `boundary`. `kind`
+/// is the media type of the whole, `cut` gives the bytes of a part.
 #[must_use]
 pub fn multipart(
+    boundary: &str,
     kind: Option<&HeaderValue>,
     ranges: &[ByteRange],
     complete: u64,
     cut: impl Fn(&ByteRange) -> Vec<Bytes>,
-) -> (HeaderValue, Vec<Bytes>) {
+) -> Vec<Bytes> {
     let mut pieces = Vec::new();
     for range in ranges {
-        let mut head = format!("\r\n--{BOUNDARY}\r\n").into_bytes();
+        let mut head = format!("\r\n--{boundary}\r\n").into_bytes();
         if let Some(kind) = kind {
             head.extend_from_slice(b"Content-Type: ");
             head.extend_from_slice(kind.as_bytes());
@@ -168,9 +162,8 @@ pub fn multipart(
         pieces.push(head.into());
         pieces.extend(cut(range));
     }
-    pieces.push(format!("\r\n--{BOUNDARY}--\r\n").into());
-    let kind = "multipart/byteranges; boundary=forebay-7f3d9a1c5e8b42d6a90e-part";
-    (HeaderValue::from_static(kind), pieces)
+    pieces.push(format!("\r\n--{boundary}--\r\n").into());
+    pieces
 }
 
 #[cfg(test)]
@@ -358,16 +351,12 @@ mod tests {
             let (first, last) = (usize::try_from(range.first), usize::try_from(range.last));
             vec![Bytes::from_static(&DIGITS[first.unwrap()..=last.unwrap()])]
         };
-        let (said, pieces) = multipart(Some(&kind), &[range(0, 1), range(5, 6)], 10, cut);
-        let said = said.to_str().unwrap();
-        let boundary = said.strip_prefix("multipart/byteranges; boundary=").unwrap();
-        let expected = format!(
-            "\r\n--{boundary}\r\nContent-Type: text/plain\r\nContent-Range: bytes 0-1/10\r\n\r\n01\
-             \r\n--{boundary}\r\nContent-Type: text/plain\r\nContent-Range: bytes 5-6/10\r\n\r\n56\
-             \r\n--{boundary}--\r\n"
-        );
+        let pieces = multipart("line", Some(&kind), &[range(0, 1), range(5, 6)], 10, cut);
+        let expected = "\r\n--line\r\nContent-Type: text/plain\r\nContent-Range: bytes 0-1/10\r\n\r\n01\
+             \r\n--line\r\nContent-Type: text/plain\r\nContent-Range: bytes 5-6/10\r\n\r\n56\
+             \r\n--line--\r\n";
         assert_eq!(String::from_utf8(pieces.concat()).unwrap(), expected);
-        let (_, pieces) = multipart(None, &[range(0, 0)], 10, cut);
+        let pieces = multipart("line", None, &[range(0, 0)], 10, cut);
         assert!(!String::from_utf8(pieces.concat()).unwrap().contains("Content-Type"));
     }
 

@@ -3,10 +3,10 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use crate::field::hop;
-use crate::field::range::ByteRange;
+use crate::field::range::{ByteRange, RangeSpec};
 
 /// Fields in which a client could speak for a proxy, beside all that begin with `x-forwarded-`.
 /// None is believed: what is not in the key and may change the answer would let one client poison
@@ -75,6 +75,17 @@ pub enum Purpose<'a> {
     Complete(&'a HeaderMap, ByteRange),
 }
 
+/// Whether the `Range` of a request is passed on, so that its answer may be that part.
+///
+/// With `If-Range`, what the client wants depends on what the origin has: the whole is asked for,
+/// and cut for the client.
+#[must_use]
+pub fn passes_range(method: &Method, fields: &HeaderMap) -> bool {
+    *method == Method::GET
+        && !fields.contains_key(header::IF_RANGE)
+        && RangeSpec::parse(fields).is_some()
+}
+
 /// Removes what a client must not say to an origin, and says who asks.
 ///
 /// Fields that are for one hop are left to the caller, who knows whether protocols are switched.
@@ -97,9 +108,9 @@ pub fn vouch(fields: &mut HeaderMap, client: &Client) {
 }
 
 fn is_forged(name: &HeaderName) -> bool {
-    // Many an origin reads `X_Real_IP` as `X-Real-IP`.
-    let name = name.as_str().replace('_', "-");
-    name.starts_with("x-forwarded-") || FORGED.contains(&name.as_str())
+    let name = name.as_str();
+    // An origin behind CGI reads `_` as `-`: one field could be taken for another.
+    name.contains('_') || name.starts_with("x-forwarded-") || FORGED.contains(&name)
 }
 
 /// Removes what says in whose name is asked: what one client may see must not be stored for all.

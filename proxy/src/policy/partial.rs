@@ -4,6 +4,7 @@ use http::HeaderMap;
 
 use crate::field::etag;
 use crate::field::range::{ByteRange, ContentRange};
+use crate::stored::Body;
 
 /// Where a part belongs beside one that is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +13,18 @@ pub enum Side {
     Before,
     /// Right after it.
     After,
+}
+
+impl Side {
+    /// The stored part and the new one, put together.
+    #[must_use]
+    pub fn join(self, held: &Body, new: &Body) -> Body {
+        let (first, second) = match self {
+            Self::Before => (new, held),
+            Self::After => (held, new),
+        };
+        Body::new(first.as_slice().iter().chain(second.as_slice()).cloned().collect())
+    }
 }
 
 /// Two parts that fit, and what they make together.

@@ -19,6 +19,8 @@ pub struct Ask {
     pub has_body: bool,
     /// It asks to switch protocols (RFC 9110 §7.8).
     pub upgrade: bool,
+    /// Its path would take another route if it were read as some origins read it.
+    pub ambiguous: bool,
     /// It carries `If-Match` or `If-Unmodified-Since`, which a cache must not evaluate
     /// (RFC 9111 §4.3.2).
     pub for_origin: bool,
@@ -34,6 +36,7 @@ impl Ask {
             authorized: fields.contains_key(header::AUTHORIZATION),
             has_body,
             upgrade: fields.contains_key(header::UPGRADE),
+            ambiguous: false,
             for_origin: fields.contains_key(header::IF_MATCH)
                 || fields.contains_key(header::IF_UNMODIFIED_SINCE),
         }
@@ -55,6 +58,9 @@ pub fn plan(ask: &Ask, fields: &HeaderMap, rules: &Policy) -> Plan {
     if rules.strategy == Strategy::Bypass {
         return Plan::Pass(Fwd::Bypass, Some(Detail::RouteBypass));
     }
+    if ask.ambiguous {
+        return Plan::Pass(Fwd::Bypass, Some(Detail::AmbiguousPath));
+    }
     if ask.method != Method::GET && ask.method != Method::HEAD {
         return Plan::Pass(Fwd::Method, None);
     }
@@ -62,13 +68,15 @@ pub fn plan(ask: &Ask, fields: &HeaderMap, rules: &Policy) -> Plan {
     if ask.has_body || ask.upgrade || ask.for_origin {
         return Plan::Pass(Fwd::Request, None);
     }
-    if bypassed(fields, rules) {
+    if is_bypassed(fields, rules) {
         return Plan::Pass(Fwd::Bypass, Some(Detail::BypassIf));
     }
     Plan::LookUp
 }
 
-fn bypassed(fields: &HeaderMap, rules: &Policy) -> bool {
+/// Whether `fields` carry what keeps a request from the cache on a route with `rules`.
+#[must_use]
+pub fn is_bypassed(fields: &HeaderMap, rules: &Policy) -> bool {
     rules.bypass_if.headers.iter().any(|name| fields.contains_key(name))
         || (!rules.bypass_if.cookies.is_empty() && carries_cookie(fields, &rules.bypass_if.cookies))
 }
@@ -127,6 +135,14 @@ mod tests {
         check("GET", "Upgrade: websocket", "", BY_REQUEST);
         assert_eq!(planned("GET", "", true, ""), BY_REQUEST);
         assert_eq!(planned("HEAD", "", true, ""), BY_REQUEST);
+    }
+
+    #[test]
+    fn passes_on_what_some_origins_read_as_another_path() {
+        let fields = HeaderMap::new();
+        let ask = Ask { ambiguous: true, ..Ask::read(&Method::GET, &fields, false) };
+        let expected = Plan::Pass(Fwd::Bypass, Some(Detail::AmbiguousPath));
+        assert_eq!(plan(&ask, &fields, &rules("")), expected);
     }
 
     #[test]

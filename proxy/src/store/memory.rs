@@ -47,7 +47,7 @@ impl Memory {
                 u32::try_from(size).unwrap_or(u32::MAX)
             })
             .build();
-        // The least recent goes first: by frequency, a new one might not be taken in at all.
+        // The newest are remembered, whatever it displaces: a new key must never be refused.
         let invalidated = Cache::builder()
             .max_capacity(REMEMBERED)
             .time_to_live(REMEMBERED_FOR)

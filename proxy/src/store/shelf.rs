@@ -22,11 +22,17 @@ impl Shelf {
         Self { variants: Arc::new([stored]) }
     }
 
-    /// This shelf with `stored` put first, in place of the one that the same requests select.
+    /// This shelf with `stored` put first, in place of the one that the same requests select. A
+    /// part does not take the place of a whole.
     #[must_use]
     pub fn with(&self, stored: Stored) -> Self {
-        let selecting = stored.head.selecting.clone();
-        let others = self.variants.iter().filter(|other| other.head.selecting != selecting);
+        let head = Arc::clone(&stored.head);
+        let same = |other: &&Stored| other.head.selecting == head.selecting;
+        let is_part = head.part.is_some();
+        if is_part && self.variants.iter().any(|other| same(&other) && other.head.part.is_none()) {
+            return self.clone();
+        }
+        let others = self.variants.iter().filter(|other| !same(other));
         let variants = std::iter::once(stored).chain(others.cloned()).take(MOST_VARIANTS).collect();
         Self { variants }
     }
@@ -55,6 +61,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::field::range::{ByteRange, ContentRange};
+    use crate::stored::StoredHead;
     use crate::stored::testing::{body, request, stored};
 
     /// A shelf with a response for each of `languages`, put there in that order.
@@ -96,6 +104,24 @@ mod tests {
         let english = everybody.with(stored("en", &["x-tongue"], &request("x-tongue", "en")));
         assert_eq!(selected(&english, "en").as_deref(), Some("en"));
         assert_eq!(selected(&english, "de").as_deref(), Some("all"));
+    }
+
+    #[test]
+    fn puts_no_part_in_the_place_of_a_whole() {
+        let part = |text: &str| {
+            let whole = stored(text, &[], &HeaderMap::new());
+            let range = Some(ByteRange { first: 0, last: 3 });
+            let part = Some(ContentRange { range, complete: Some(9) });
+            Stored { head: Arc::new(StoredHead { part, ..(*whole.head).clone() }), ..whole }
+        };
+        let whole = Shelf::new(stored("whole", &[], &HeaderMap::new()));
+        assert_eq!(whole.with(part("part")).newest().map(body).as_deref(), Some("whole"));
+        let newer = Shelf::new(part("part")).with(part("next"));
+        assert_eq!(newer.variants.len(), 1);
+        assert_eq!(newer.newest().map(body).as_deref(), Some("next"));
+        let whole = newer.with(stored("whole", &[], &HeaderMap::new()));
+        assert_eq!(whole.newest().map(body).as_deref(), Some("whole"));
+        assert_eq!(whole.variants.len(), 1);
     }
 
     proptest! {
