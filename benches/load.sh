@@ -14,7 +14,7 @@ forebay=${FOREBAY:-target/release/forebay}
 for program in nginx wrk taskset "$forebay"; do
   command -v "$program" >/dev/null || { echo "$program is needed" >&2; exit 2; }
 done
-dir=$(mktemp -d)
+dir=$(mktemp -d); chmod 755 "$dir" # nginx reads it as another user
 trap 'kill $(jobs -p) 2>/dev/null || true; wait 2>/dev/null; rm -rf "$dir"' EXIT
 
 head -c 1024 /dev/zero | tr '\0' x >"$dir/body"
@@ -40,8 +40,10 @@ routes = [{ name = "all", match = { path = "/**" }, origin = "origin", policy = 
 TOML
 taskset -c 0 nginx -p "$dir" -c "$dir/nginx.conf" & nginx=$!
 taskset -c 0 "$forebay" serve --config "$dir/forebay.toml" >"$dir/forebay.out" & edge=$!
-until grep -q ready "$dir/forebay.out" && curl -sf -o /dev/null http://127.0.0.1:18802/a; do sleep 0.1; done
-curl -sf -o /dev/null http://127.0.0.1:18803/a
+for url in 18801/body 18802/a 18803/a; do
+  curl -sf -o /dev/null --retry 50 --retry-delay 0 --retry-all-errors --retry-max-time 10 "http://127.0.0.1:$url" ||
+    { echo "no answer from http://127.0.0.1:$url" >&2; cat "$dir/nginx.log" >&2; exit 2; }
+done
 
 # Clock ticks that a process and its children have used, 100 a second.
 ticks() { local sum=0; for pid in "$1" $(pgrep -P "$1" || true); do

@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 count=${1:-200000}
 forebay=${FOREBAY:-target/release/forebay}
-dir=$(mktemp -d)
+dir=$(mktemp -d); chmod 755 "$dir" # nginx reads it as another user
 trap 'kill $(jobs -p) 2>/dev/null || true; wait 2>/dev/null; rm -rf "$dir"' EXIT
 head -c 1024 /dev/zero | tr '\0' x >"$dir/body"
 cat >"$dir/nginx.conf" <<NGINX
@@ -31,7 +31,8 @@ routes = [{ name = "all", match = { path = "/**" }, origin = "origin", policy = 
 TOML
 nginx -p "$dir" -c "$dir/nginx.conf" &
 "$forebay" serve --config "$dir/forebay.toml" >"$dir/forebay.out" & edge=$!
-until grep -q ready "$dir/forebay.out"; do sleep 0.1; done
+curl -sf -o /dev/null --retry 50 --retry-delay 0 --retry-all-errors --retry-max-time 10 http://127.0.0.1:18813/a ||
+  { echo "no answer" >&2; cat "$dir/nginx.log" >&2; exit 2; }
 fill() { seq "$1" "$2" | sed 's|.*|url = "http://127.0.0.1:18813/items/&"\noutput = /dev/null|' | curl -sf --parallel --parallel-max 32 -K -; }
 resident() { awk '/VmRSS/ { print $2 * 1024 }' "/proc/$edge/status"; }
 metric() { curl -sf http://127.0.0.1:18814/metrics | awk -v n="$1" '$1 == n { print $2 }'; }
