@@ -173,3 +173,19 @@ async fn a_client_that_waits_sees_the_answer_it_waited_for() {
     let (_origin, edge) = edge_after("", vec![old, slow]).await;
     edge.get("/a").await.answered(200, "new");
 }
+
+#[tokio::test]
+async fn revalidates_what_varies_by_the_cookie_in_the_name_of_its_client() {
+    let origin = Origin::start().await;
+    origin.answers_each(
+        "/a",
+        vec![
+            stale("stale-while-revalidate=60").field("Vary", "Cookie"),
+            fresh().field("Vary", "Cookie"),
+        ],
+    );
+    let edge = Edge::before(&origin).await;
+    edge.get_with("/a", "Cookie", "who=ann").await.answered(200, "old");
+    edge.get_with("/a", "Cookie", "who=ann").await.answered(200, "new");
+    assert_eq!(origin.last("/a").field("cookie").as_deref(), Some("who=ann"));
+}

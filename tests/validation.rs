@@ -222,3 +222,34 @@ async fn a_304_without_a_date_makes_fresh() {
     edge.get("/a").await.answered(200, "a").cache_status("forebay; fwd=stale; stored");
     edge.get("/a").await.answered(200, "a").hit();
 }
+
+#[tokio::test]
+async fn a_head_that_fails_changes_nothing_that_is_stored() {
+    let origin = Origin::start().await;
+    origin.answers_by("/a", |request| match request.method.as_str() {
+        "HEAD" => Answer::status(500).field("Cache-Control", "no-store").field("X-Now", "broken"),
+        _ => Answer::cached("body a", "max-age=60").field("X-Now", "well"),
+    });
+    let edge = Edge::before(&origin).await;
+    edge.get("/a").await.answered(200, "body a");
+    edge.send(&Request::new("HEAD", "/a").field("Cache-Control", "no-cache")).await.status(500);
+    edge.get("/a").await.answered(200, "body a").has("x-now", "well").hit();
+}
+
+#[tokio::test]
+async fn a_304_leaves_what_was_said_to_the_edge_alone_in_force() {
+    let origin = Origin::start().await;
+    let first = Answer::cached("body a", "no-store").field("Forebay-Cache-Control", "max-age=60");
+    origin.answers_each(
+        "/a",
+        vec![
+            first.field("Age", "60").field("ETag", "\"a\""),
+            Answer::status(304).field("ETag", "\"a\""),
+        ],
+    );
+    let edge = Edge::before(&origin).await;
+    edge.get("/a").await.answered(200, "body a").lacks("forebay-cache-control");
+    edge.get("/a").await.answered(200, "body a").lacks("forebay-cache-control");
+    edge.get("/a").await.answered(200, "body a").lacks("forebay-cache-control").hit();
+    assert_eq!(origin.count("/a"), 2);
+}

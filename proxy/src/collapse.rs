@@ -492,3 +492,445 @@ impl<F: Clone> Drop for Lead<F> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use http::HeaderMap;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::key::Target;
+    use crate::stored::testing::{head, request};
+
+    const PLENTY: u64 = 1 << 20;
+
+    fn key(path: &str) -> FlightKey {
+        let key = Key::of(&Target::parse("http", "a.example", path).unwrap());
+        FlightKey { key, selecting: Selecting::default(), range: None }
+    }
+
+    fn flights(limit: u64) -> Arc<Flights<&'static str>> {
+        Arc::new(Flights::new(limit))
+    }
+
+    fn answer() -> Opening<&'static str> {
+        let head = head(&[], &HeaderMap::new());
+        Opening::Answer(Arc::new(Arriving { head, length: None, verdict: Ok(()), shared: true }))
+    }
+
+    fn lead(flights: &Arc<Flights<&'static str>>) -> (Lead<&'static str>, Passenger<&'static str>) {
+        match flights.enter(key("/a")) {
+            Entry::Lead(lead, passenger) => (lead, passenger),
+            Entry::Wait(_) => panic!("somebody leads already"),
+        }
+    }
+
+    fn wait(flights: &Arc<Flights<&'static str>>) -> Passenger<&'static str> {
+        match flights.enter(key("/a")) {
+            Entry::Wait(passenger) => passenger,
+            Entry::Lead(..) => panic!("there is nobody to wait for"),
+        }
+    }
+
+    /// What a future gives at once.
+    fn at_once<T>(future: impl Future<Output = T>) -> Poll<T> {
+        pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn piece(text: &'static str) -> Bytes {
+        Bytes::from_static(text.as_bytes())
+    }
+
+    /// All that a passenger gets, and how it ends.
+    async fn all(mut passenger: Passenger<&'static str>) -> (String, End) {
+        let mut text = String::new();
+        loop {
+            match passenger.piece().await {
+                Ok(piece) => text.push_str(std::str::from_utf8(&piece).unwrap()),
+                Err(end) => return (text, end),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn gives_all_passengers_the_same_bytes() {
+        let flights = flights(PLENTY);
+        let (lead, first) = lead(&flights);
+        let mut tasks = vec![tokio::spawn(all(first)), tokio::spawn(all(wait(&flights)))];
+        lead.flight().open(answer(), true);
+        for text in ["one ", "two ", "three"] {
+            tasks.push(tokio::spawn(all(wait(&flights))));
+            assert_eq!(lead.flight().push(piece(text)).await, Ok(()));
+            tokio::task::yield_now().await;
+        }
+        tasks.push(tokio::spawn(all(wait(&flights))));
+        lead.flight().end(End::Whole);
+        tasks.push(tokio::spawn(all(wait(&flights))));
+        for task in tasks {
+            assert_eq!(task.await.unwrap(), ("one two three".to_owned(), End::Whole));
+        }
+        assert_eq!(lead.flight().kept().unwrap().concat(), b"one two three");
+    }
+
+    #[tokio::test]
+    async fn tells_interim_responses_to_who_leads_and_to_nobody_else() {
+        let flights = flights(PLENTY);
+        let (lead, mut first) = lead(&flights);
+        let second = wait(&flights);
+        let early = StatusCode::EARLY_HINTS;
+        lead.flight().interim(early, Fields::default());
+        lead.flight().interim(StatusCode::PROCESSING, Fields::default());
+        lead.flight().open(answer(), true);
+        for expected in [early, StatusCode::PROCESSING] {
+            let news = first.news().await;
+            assert!(matches!(news, Some(News::Interim(status, _)) if status == expected));
+        }
+        for mut passenger in [first, second, wait(&flights)] {
+            let news = passenger.news().await;
+            assert!(matches!(news, Some(News::Opening(Opening::Answer(_)))));
+        }
+    }
+
+    #[tokio::test]
+    async fn passes_on_no_more_interim_responses_than_are_reasonable() {
+        let flights = flights(PLENTY);
+        let (lead, mut first) = lead(&flights);
+        for _ in 0..MOST_INTERIM + 5 {
+            lead.flight().interim(StatusCode::PROCESSING, Fields::default());
+        }
+        let mut count = 0;
+        while at_once(first.news()).is_ready() {
+            count += 1;
+        }
+        assert_eq!(count, MOST_INTERIM);
+    }
+
+    #[tokio::test]
+    async fn wakes_who_waits_for_the_answer() {
+        let flights = flights(PLENTY);
+        let (lead, mut first) = lead(&flights);
+        assert!(at_once(first.news()).is_pending());
+        let waiting = tokio::spawn(async move { first.news().await });
+        tokio::task::yield_now().await;
+        lead.flight().open(Opening::Failed("refused", None), false);
+        let news = waiting.await.unwrap();
+        assert!(matches!(news, Some(News::Opening(Opening::Failed("refused", None)))));
+    }
+
+    #[test]
+    fn collapses_only_what_asks_for_the_same() {
+        let flights = flights(PLENTY);
+        let (_lead, _passenger) = lead(&flights);
+        let part = FlightKey { range: Some(piece("bytes=0-1")), ..key("/a") };
+        let variant =
+            FlightKey { selecting: head(&["x-a"], &request("x-a", "1")).selecting, ..key("/a") };
+        for other in [key("/b"), part, variant] {
+            assert!(matches!(flights.enter(other), Entry::Lead(..)));
+        }
+        drop(wait(&flights));
+    }
+
+    #[test]
+    fn lets_nobody_join_who_flies_alone() {
+        let flights = flights(PLENTY);
+        let (_alone, _passenger) = flights.alone();
+        let _new = lead(&flights);
+    }
+
+    #[test]
+    fn lets_nobody_join_once_it_is_closed() {
+        let flights = flights(PLENTY);
+        let (mut first, _passenger) = lead(&flights);
+        let mut waiting = wait(&flights);
+        first.close();
+        let (_second, _passenger) = lead(&flights);
+        // Closing the first again takes the second, which has the same key, off no list.
+        first.close();
+        drop(wait(&flights));
+        first.flight().open(answer(), true);
+        assert!(at_once(waiting.news()).is_ready());
+    }
+
+    #[test]
+    fn lets_nobody_board_after_keeping_stopped() {
+        let flights = flights(PLENTY);
+        let (first, passenger) = lead(&flights);
+        first.flight().open(answer(), true);
+        assert_eq!(at_once(first.flight().push(piece("one"))), Poll::Ready(Ok(())));
+        first.flight().stop_keeping();
+        assert!(first.flight().board().is_none());
+        assert!(!first.flight().is_kept());
+        assert_eq!(first.flight().kept(), None);
+        let _second = lead(&flights);
+        drop(passenger);
+    }
+
+    #[tokio::test]
+    async fn gives_who_boarded_before_keeping_stopped_the_whole() {
+        let flights = flights(PLENTY);
+        let (lead, first) = lead(&flights);
+        let mut second = wait(&flights);
+        lead.flight().open(answer(), true);
+        assert_eq!(lead.flight().push(piece("one ")).await, Ok(()));
+        assert_eq!(second.piece().await, Ok(piece("one ")));
+        lead.flight().stop_keeping();
+        assert_eq!(lead.flight().push(piece("two")).await, Ok(()));
+        lead.flight().end(End::Whole);
+        assert_eq!(all(first).await, ("one two".to_owned(), End::Whole));
+        assert_eq!(all(second).await, ("two".to_owned(), End::Whole));
+    }
+
+    #[tokio::test]
+    async fn holds_the_writer_of_a_body_that_is_not_kept_back_for_its_slowest_reader() {
+        let flights = flights(PLENTY);
+        let (lead, mut fast) = lead(&flights);
+        let mut slow = wait(&flights);
+        lead.flight().open(answer(), false);
+        for _ in 1..WINDOW {
+            assert_eq!(at_once(lead.flight().push(piece("x"))), Poll::Ready(Ok(())));
+            assert_eq!(at_once(fast.piece()), Poll::Ready(Ok(piece("x"))));
+        }
+        let mut push = pin!(lead.flight().push(piece("x")));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(push.as_mut().poll(&mut context).is_pending());
+        assert_eq!(at_once(fast.piece()), Poll::Ready(Ok(piece("x"))));
+        assert!(push.as_mut().poll(&mut context).is_pending());
+        assert_eq!(at_once(slow.piece()), Poll::Ready(Ok(piece("x"))));
+        assert_eq!(push.as_mut().poll(&mut context), Poll::Ready(Ok(())));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn leaves_a_reader_behind_that_holds_others_back_for_too_long() {
+        let flights = flights(PLENTY);
+        let (lead, fast) = lead(&flights);
+        let slow = wait(&flights);
+        lead.flight().open(answer(), false);
+        let fast = tokio::spawn(all(fast));
+        for _ in 0..3 * WINDOW {
+            assert_eq!(lead.flight().push(piece("x")).await, Ok(()));
+            tokio::task::yield_now().await;
+        }
+        lead.flight().end(End::Whole);
+        assert_eq!(fast.await.unwrap(), ("x".repeat(3 * WINDOW), End::Whole));
+        let (text, end) = all(slow).await;
+        assert_eq!(end, End::Broken, "a gap must not pass for the whole");
+        assert!(text.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_for_an_only_reader_however_slow() {
+        let flights = flights(PLENTY);
+        let (lead, passenger) = lead(&flights);
+        lead.flight().open(answer(), false);
+        let flight = Arc::clone(lead.flight());
+        let writer = tokio::spawn(async move {
+            for _ in 0..2 * WINDOW {
+                assert_eq!(flight.push(piece("x")).await, Ok(()));
+            }
+            flight.end(End::Whole);
+        });
+        tokio::time::sleep(10 * PATIENCE).await;
+        assert!(!writer.is_finished());
+        assert_eq!(all(passenger).await, ("x".repeat(2 * WINDOW), End::Whole));
+    }
+
+    #[tokio::test]
+    async fn never_holds_the_writer_of_a_body_that_is_kept_back() {
+        let flights = flights(PLENTY);
+        let (lead, passenger) = lead(&flights);
+        lead.flight().open(answer(), true);
+        for _ in 0..10 * WINDOW {
+            assert_eq!(at_once(lead.flight().push(piece("x"))), Poll::Ready(Ok(())));
+        }
+        lead.flight().end(End::Whole);
+        assert_eq!(all(passenger).await, ("x".repeat(10 * WINDOW), End::Whole));
+    }
+
+    #[tokio::test]
+    async fn wakes_a_writer_that_was_held_back() {
+        let flights = flights(PLENTY);
+        let (lead, passenger) = lead(&flights);
+        lead.flight().open(answer(), false);
+        let flight = Arc::clone(lead.flight());
+        let writer = tokio::spawn(async move {
+            for _ in 0..5 * WINDOW {
+                flight.push(piece("x")).await?;
+            }
+            flight.end(End::Whole);
+            Ok::<_, Abandoned>(())
+        });
+        tokio::task::yield_now().await;
+        assert_eq!(all(passenger).await, ("x".repeat(5 * WINDOW), End::Whole));
+        assert_eq!(writer.await.unwrap(), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn tells_the_writer_that_nobody_reads_what_is_not_kept() {
+        let flights = flights(PLENTY);
+        let (lead, passenger) = lead(&flights);
+        lead.flight().open(answer(), false);
+        let flight = Arc::clone(lead.flight());
+        let writer = tokio::spawn(async move { while flight.push(piece("x")).await == Ok(()) {} });
+        tokio::task::yield_now().await;
+        assert!(!writer.is_finished());
+        drop(passenger);
+        writer.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn keeps_what_nobody_reads_for_the_store() {
+        let flights = flights(PLENTY);
+        let (lead, passenger) = lead(&flights);
+        drop(passenger);
+        lead.flight().open(answer(), true);
+        assert_eq!(lead.flight().push(piece("one")).await, Ok(()));
+        assert_eq!(lead.flight().kept(), Some(vec![piece("one")]));
+        assert_eq!(at_once(wait(&flights).piece()), Poll::Ready(Ok(piece("one"))));
+    }
+
+    #[tokio::test]
+    async fn ends_when_its_leader_is_dropped() {
+        let flights = flights(PLENTY);
+        let (first, mut passenger) = lead(&flights);
+        let waiting = tokio::spawn(async move { passenger.news().await.is_none() });
+        tokio::task::yield_now().await;
+        drop(first);
+        assert!(waiting.await.unwrap(), "the flight is lost before an answer began");
+
+        let (second, passenger) = lead(&flights);
+        second.flight().open(answer(), true);
+        assert_eq!(second.flight().push(piece("one")).await, Ok(()));
+        drop(second);
+        assert_eq!(all(passenger).await, ("one".to_owned(), End::Broken));
+
+        let (third, passenger) = lead(&flights);
+        third.flight().open(answer(), true);
+        third.flight().end(End::Whole);
+        drop(third);
+        assert_eq!(all(passenger).await, (String::new(), End::Whole));
+    }
+
+    #[tokio::test]
+    async fn counts_the_bytes_that_it_keeps_and_forgets_none() {
+        let flights = flights(PLENTY);
+        let (first, passenger) = lead(&flights);
+        first.flight().open(answer(), true);
+        assert_eq!(first.flight().push(piece("12345")).await, Ok(()));
+        let (second, _) = flights.alone();
+        second.flight().open(answer(), true);
+        assert_eq!(second.flight().push(piece("123")).await, Ok(()));
+        assert_eq!(flights.held(), 8);
+        second.flight().stop_keeping();
+        assert_eq!(flights.held(), 5);
+        drop((first, second));
+        assert_eq!(flights.held(), 5, "a passenger still reads it");
+        drop(passenger);
+        assert_eq!(flights.held(), 0);
+    }
+
+    #[tokio::test]
+    async fn counts_nothing_that_is_stored_by_then() {
+        let flights = flights(PLENTY);
+        let (lead, passenger) = lead(&flights);
+        lead.flight().open(answer(), true);
+        assert_eq!(lead.flight().push(piece("12345")).await, Ok(()));
+        lead.flight().hand_over();
+        assert_eq!(flights.held(), 0);
+        lead.flight().end(End::Whole);
+        drop(lead);
+        assert_eq!(all(passenger).await, ("12345".to_owned(), End::Whole));
+        assert_eq!(flights.held(), 0);
+    }
+
+    #[tokio::test]
+    async fn stops_keeping_where_all_bodies_together_pass_the_limit() {
+        let flights = flights(8);
+        let (first, first_passenger) = lead(&flights);
+        first.flight().open(answer(), true);
+        assert_eq!(first.flight().push(piece("12345")).await, Ok(()));
+        let (second, second_passenger) = flights.alone();
+        second.flight().open(answer(), true);
+        assert_eq!(second.flight().push(piece("123")).await, Ok(()));
+        assert!(first.flight().is_kept() && second.flight().is_kept());
+        assert_eq!(second.flight().push(piece("4")).await, Ok(()));
+        assert!(first.flight().is_kept() && !second.flight().is_kept());
+        assert_eq!(flights.held(), 9, "a passenger has yet to read it");
+        first.flight().end(End::Whole);
+        second.flight().end(End::Whole);
+        assert_eq!(all(second_passenger).await, ("1234".to_owned(), End::Whole));
+        assert_eq!(flights.held(), 5);
+        assert_eq!(all(first_passenger).await, ("12345".to_owned(), End::Whole));
+    }
+
+    #[test]
+    fn remembers_what_could_not_be_shared_until_it_can() {
+        let flights = flights(PLENTY);
+        let (a, b) = (key("/a").key, key("/b").key);
+        assert!(!flights.is_alone(&a));
+        flights.note(&a, false);
+        assert!(flights.is_alone(&a) && !flights.is_alone(&b));
+        flights.note(&b, true);
+        flights.note(&a, true);
+        assert!(!flights.is_alone(&a) && !flights.is_alone(&b));
+    }
+
+    proptest! {
+        /// Steps: 0 and 1 push a piece, 2 boards, 3 to 6 let a passenger take one, 7 lets one go,
+        /// 8 stops keeping.
+        #[test]
+        fn gives_each_passenger_every_piece_once_and_in_order(
+            steps in prop::collection::vec((0..9_u8, 0..4_usize), 0..80),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+            let runtime = runtime.unwrap();
+            let _entered = runtime.enter();
+            let flights = flights(PLENTY);
+            let (lead, first) = lead(&flights);
+            let flight = Arc::clone(lead.flight());
+            flight.open(answer(), true);
+            let mut passengers = vec![(first, 0_u8)];
+            let mut pushed = 0_u8;
+            for (step, which) in steps {
+                let which = which.min(passengers.len().saturating_sub(1));
+                match step {
+                    0 | 1 => {
+                        if at_once(flight.push(vec![pushed].into())) != Poll::Ready(Err(Abandoned)) {
+                            pushed += 1;
+                        } else {
+                            prop_assert!(passengers.is_empty() && !flight.is_kept());
+                            break;
+                        }
+                    }
+                    2 => {
+                        let boarded = flight.board();
+                        prop_assert_eq!(boarded.is_some(), flight.is_kept());
+                        passengers.extend(boarded.map(|passenger| (passenger, 0)));
+                    }
+                    7 if !passengers.is_empty() => drop(passengers.remove(which)),
+                    8 => flight.stop_keeping(),
+                    _ => {
+                        let Some((passenger, next)) = passengers.get_mut(which) else { continue };
+                        let expected = (*next < pushed).then(|| Ok(Bytes::from(vec![*next])));
+                        prop_assert_eq!(passenger.take(), expected.clone());
+                        *next += u8::from(expected.is_some());
+                    }
+                }
+                let slowest = passengers.iter().map(|(_, next)| *next).min().unwrap_or(pushed);
+                let held = if flight.is_kept() { pushed } else { pushed - slowest };
+                prop_assert_eq!(flights.held(), u64::from(held));
+            }
+            flight.end(End::Whole);
+            for (mut passenger, next) in passengers {
+                for expected in next..pushed {
+                    prop_assert_eq!(passenger.take(), Some(Ok(vec![expected].into())));
+                }
+                prop_assert_eq!(passenger.take(), Some(Err(End::Whole)));
+            }
+            drop((flight, lead));
+            prop_assert_eq!(flights.held(), 0);
+        }
+    }
+}

@@ -89,6 +89,8 @@ pub enum Detail {
     NoFreshness,
     /// Not stored: it was stale when it came, and could not be validated.
     Expired,
+    /// Not stored: an answer to this method is not stored.
+    Method,
     /// Not stored: this status is not stored.
     Status,
     /// Not stored: larger than `cache.max_object`.
@@ -133,6 +135,7 @@ impl Detail {
             Self::VaryStar => "vary-star",
             Self::NoFreshness => "no-freshness",
             Self::Expired => "expired",
+            Self::Method => "method",
             Self::Status => "status",
             Self::TooLarge => "too-large",
             Self::Head => "head",

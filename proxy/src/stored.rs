@@ -271,9 +271,128 @@ impl Body {
 }
 
 #[cfg(test)]
+pub(crate) mod testing {
+    //! What the tests of those who keep stored responses share.
+
+    use super::{Body, Fields, Freshness, Selecting, Stored, StoredHead};
+    use crate::time::{Seconds, Timestamp};
+    use bytes::Bytes;
+    use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+    use std::sync::Arc;
+
+    /// A request with one field.
+    pub(crate) fn request(name: &'static str, value: &str) -> HeaderMap {
+        let value = HeaderValue::from_str(value).unwrap();
+        std::iter::once((HeaderName::from_static(name), value)).collect()
+    }
+
+    /// A head without fields that is fresh for a minute and is selected by what `request` says in
+    /// the fields that `vary` names.
+    pub(crate) fn head(vary: &[&'static str], request: &HeaderMap) -> StoredHead {
+        let vary: Vec<_> = vary.iter().map(|name| HeaderName::from_static(name)).collect();
+        StoredHead {
+            status: StatusCode::OK,
+            fields: Fields::default(),
+            freshness: Freshness {
+                arrived: Timestamp::from_seconds(0),
+                initial_age: Seconds::ZERO,
+                lifetime: Seconds(60),
+                always_validate: false,
+                never_stale: false,
+                while_revalidate: Seconds::ZERO,
+                if_error: None,
+            },
+            selecting: Selecting::new(&vary, request),
+            part: None,
+        }
+    }
+
+    /// A stored response with that body and such a head.
+    pub(crate) fn stored(body: &str, vary: &[&'static str], request: &HeaderMap) -> Stored {
+        let body = Body::new(vec![Bytes::copy_from_slice(body.as_bytes())]);
+        Stored { head: Arc::new(head(vary, request)), body }
+    }
+
+    /// The body of a stored response.
+    pub(crate) fn body(stored: &Stored) -> String {
+        String::from_utf8(stored.body.as_slice().concat()).unwrap()
+    }
+}
+
+#[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::testing::{head, request, stored};
+    use super::*;
+
+    #[track_caller]
+    fn check_selects(vary: &[&'static str], first: &HeaderMap, second: &HeaderMap, same: bool) {
+        let selecting = head(vary, first).selecting;
+        assert!(selecting.matches(first), "{vary:?} {first:?}");
+        assert_eq!(selecting.matches(second), same, "{vary:?} {first:?} {second:?}");
+    }
+
+    #[test]
+    fn is_selected_by_requests_that_say_the_same_in_the_fields_of_vary() {
+        let none = HeaderMap::new();
+        let english = request("accept-language", "en");
+        check_selects(&[], &english, &none, true);
+        check_selects(&["accept-language"], &english, &english, true);
+        check_selects(&["accept-language"], &english, &request("accept-language", "de"), false);
+        check_selects(&["accept-language"], &english, &none, false);
+        check_selects(&["accept-language"], &none, &english, false);
+        check_selects(&["x-a", "x-b"], &request("x-a", "1"), &request("x-b", "1"), false);
+        check_selects(&["x-a"], &request("x-a", "a,b"), &request("x-a", "a, b"), true);
+        check_selects(&["x-a"], &request("x-a", ""), &none, false);
+    }
+
+    #[test]
+    fn knows_whether_it_was_selected_by_who_asked() {
+        for (vary, personal) in [
+            (&[][..], false),
+            (&["accept", "user-agent"], false),
+            (&["accept", "cookie"], true),
+            (&["authorization"], true),
+        ] {
+            assert_eq!(head(vary, &HeaderMap::new()).selecting.is_personal(), personal, "{vary:?}");
+        }
+    }
+
+    #[test]
+    fn tells_a_field_by_its_name() {
+        let fields = Fields::new(&request("x-a", "b: c"));
+        assert_eq!(fields.get(&HeaderName::from_static("x-a")), Some("b: c".parse().unwrap()));
+        assert_eq!(fields.get(&HeaderName::from_static("x")), None);
+        assert_eq!(fields.len(), b"x-a: b: c\r\n".len());
+        assert!(!fields.is_empty() && Fields::default().is_empty());
+    }
+
+    #[test]
+    fn joins_small_pieces_and_leaves_large_ones() {
+        let pieces = |count: usize, size: usize| {
+            let body = Body::new(vec![Bytes::from(vec![0; size]); count]);
+            assert_eq!(body.length(), (count * size) as u64);
+            body.pieces()
+        };
+        assert_eq!(pieces(0, 1), 0);
+        assert_eq!(pieces(1, 1_000_000), 1);
+        assert_eq!(pieces(4, 32 * 1024), 1);
+        assert_eq!(pieces(4, 32 * 1024 + 1), 4);
+    }
+
+    #[test]
+    fn counts_what_it_takes() {
+        let none = HeaderMap::new();
+        let small = stored("", &[], &none).size();
+        assert_eq!(stored("12345", &[], &none).size() - small, 5);
+        let long = request("x-a", &"v".repeat(1000));
+        assert!(stored("", &["x-a"], &long).size() >= small + 1000);
+        let mut fields = head(&[], &none);
+        fields.fields = Fields::new(&long);
+        let body = stored("", &[], &none).body;
+        assert!(Stored { head: Arc::new(fields), body }.size() >= small + 1000);
+    }
 
     #[test]
     fn keeps_all_lines_of_a_field_in_order() {
@@ -302,6 +421,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn gives_back_the_fields_that_it_wrote_down(
+            lines in prop::collection::vec(("[a-e]", prop::collection::vec(32_u8..127, 0..9)), 0..9),
+        ) {
+            let mut map = HeaderMap::new();
+            for (name, value) in &lines {
+                let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+                map.append(name, HeaderValue::from_bytes(value).unwrap());
+            }
+            let fields = Fields::new(&map);
+            prop_assert_eq!(fields.to_map(), map);
+            prop_assert_eq!(fields.iter().count(), lines.len());
+        }
+
         #[test]
         fn cuts_the_same_bytes_out_of_pieces_as_out_of_one(
             pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..6),

@@ -11,6 +11,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
 use pingora::{BError, Error, ErrorType};
 
+use super::fetch::NOT_FOR_CLIENTS;
 use super::{Context, downstream};
 use crate::collapse::{Arriving, End, Passenger};
 use crate::event::{Failure, Trail};
@@ -265,7 +266,7 @@ fn head(
     bodiless: bool,
 ) -> Result<ResponseHeader, BError> {
     let mut head = ResponseHeader::build(reply.status, Some(reply.fields.len() + 6))?;
-    for (name, value) in &reply.fields {
+    for (name, value) in reply.fields.iter().filter(|(name, _)| !NOT_FOR_CLIENTS.contains(name)) {
         head.append_header(name.clone(), value.clone())?;
     }
     match reply.length {

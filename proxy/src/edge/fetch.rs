@@ -79,12 +79,10 @@ impl Sanitised {
         self.fields
     }
 
-    /// The fields as they are stored and sent.
+    /// The fields as they are stored, those included that the next 304 may not repeat and that
+    /// clients do not get.
     pub(super) fn finish(self, admission: &Admission) -> HeaderMap {
         let mut fields = self.fields;
-        for name in NOT_FOR_CLIENTS {
-            fields.remove(name);
-        }
         if admission.strip_cookies {
             fields.remove(header::SET_COOKIE);
         }
@@ -366,13 +364,13 @@ impl Fetch {
             })
     }
 
-    /// An answer to `HEAD` tells whether what is stored still stands (RFC 9111 §4.3.5).
+    /// A 200 to `HEAD` tells whether what is stored still stands (RFC 9111 §4.3.5).
     fn confirm(&self, answer: &ResponseHeader) {
         let Some(stored) = &self.order.forward.stored else { return };
         let kept = stored.head.fields.to_map();
         let length = stored.body.length();
-        if stored.head.part.is_some() || !freshen::confirmed_by_head(&kept, length, &answer.headers)
-        {
+        let is_whole = stored.head.status == StatusCode::OK && stored.head.part.is_none();
+        if !is_whole || !freshen::confirmed_by_head(&kept, length, &answer.headers) {
             self.shared.store.invalidate(&self.order.asked.key);
             return;
         }

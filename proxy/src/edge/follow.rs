@@ -18,7 +18,7 @@ use crate::collapse::{Arriving, Entry, FlightKey, News, Opening, Passenger};
 use crate::event::{Detail, Failure, Fwd, Trail};
 use crate::policy::answer::{self, Answer, Facts};
 use crate::policy::fail::{Trouble, may_serve_stale};
-use crate::policy::forward::passes_range;
+use crate::policy::forward::{anonymise, passes_range};
 use crate::policy::request::Ask;
 use crate::policy::reuse::Reuse;
 use crate::stored::{Selecting, Stored, StoredHead};
@@ -59,6 +59,7 @@ fn revalidate(shared: &Arc<Shared>, asked: &Asked, stored: &Stored, fields: &Hea
     for name in [header::RANGE, header::IF_RANGE, header::CACHE_CONTROL, header::PRAGMA] {
         fields.remove(name);
     }
+    anonymise(&mut fields);
     let mut asked = asked.clone();
     asked.client.address = None;
     asked.ask = Ask::read(&Method::GET, &HeaderMap::new(), false);

@@ -83,3 +83,143 @@ impl Observer {
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::event::{Fwd, Trail};
+
+    const SETTINGS: &str = "
+        version = 1
+        listeners.web.address = '127.0.0.1:0'
+        origins.one.servers = ['http://origin.example']
+        routes = [{ name = 'all', match = { path = '/**' }, origin = 'one', policy = 'api' }]";
+
+    fn observer() -> Observer {
+        let settings = forebay_config::parse("test.toml", SETTINGS, Path::new(""), &|_| None);
+        Observer::new(&settings.unwrap()).unwrap()
+    }
+
+    fn answered(trail: Trail) -> Answered {
+        let took = Duration::from_millis(3);
+        Answered { route: Some("all".into()), status: 200, trail, bytes: 10, took }
+    }
+
+    /// The lines that are not zero after `answered`, without the histogram and what stands still.
+    #[expect(clippy::needless_pass_by_value, reason = "a case reads better without ampersands")]
+    #[track_caller]
+    fn check(answered: Answered, expected: &[&str]) {
+        let observer = observer();
+        observer.answered(&answered);
+        let text = observer.text(&Holdings::default()).unwrap();
+        let counted: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.starts_with('#') && !line.ends_with(" 0"))
+            .filter(|line| !line.contains("_duration_seconds_bucket"))
+            .filter(|line| !line.contains("_duration_seconds_sum"))
+            .collect();
+        assert_eq!(counted, expected, "{text}");
+    }
+
+    #[test]
+    fn counts_a_hit() {
+        check(
+            answered(Trail { hit: true, ttl: Some(5), ..Trail::default() }),
+            &[
+                r#"forebay_request_duration_seconds_count{cache="hit",route="all"} 1"#,
+                r#"forebay_requests_total{cache="hit",route="all"} 1"#,
+                r#"forebay_response_body_bytes_total{cache="hit",route="all"} 10"#,
+                r#"forebay_responses_total{class="2xx",route="all"} 1"#,
+            ],
+        );
+    }
+
+    #[test]
+    fn counts_a_miss_that_is_stored() {
+        check(
+            answered(Trail { fwd: Some(Fwd::UriMiss), stored: true, ..Trail::default() }),
+            &[
+                r#"forebay_request_duration_seconds_count{cache="uri-miss",route="all"} 1"#,
+                r#"forebay_requests_total{cache="uri-miss",route="all"} 1"#,
+                r#"forebay_response_body_bytes_total{cache="uri-miss",route="all"} 10"#,
+                r#"forebay_responses_total{class="2xx",route="all"} 1"#,
+                r#"forebay_stored_responses_total{route="all"} 1"#,
+            ],
+        );
+    }
+
+    #[test]
+    fn counts_what_is_stored_once_for_all_who_shared_it() {
+        let trail = Trail { fwd: Some(Fwd::Stale), stored: true, ..Trail::default() };
+        check(
+            answered(Trail { collapsed: true, ..trail }),
+            &[
+                r#"forebay_collapsed_requests_total{route="all"} 1"#,
+                r#"forebay_request_duration_seconds_count{cache="stale",route="all"} 1"#,
+                r#"forebay_requests_total{cache="stale",route="all"} 1"#,
+                r#"forebay_response_body_bytes_total{cache="stale",route="all"} 10"#,
+                r#"forebay_responses_total{class="2xx",route="all"} 1"#,
+            ],
+        );
+    }
+
+    #[test]
+    fn tells_stale_hits_from_fresh_ones() {
+        for (ttl, cache) in [(Some(1), "hit"), (Some(0), "stale-hit"), (Some(-9), "stale-hit")] {
+            let observer = observer();
+            observer.answered(&answered(Trail { hit: true, ttl, ..Trail::default() }));
+            let text = observer.text(&Holdings::default()).unwrap();
+            let line = format!("forebay_requests_total{{cache=\"{cache}\",route=\"all\"}} 1");
+            assert!(text.contains(&line), "{text}");
+        }
+    }
+
+    #[test]
+    fn counts_what_took_no_route_or_no_answer() {
+        let bytes = 0;
+        check(
+            Answered { route: None, status: 0, bytes, ..answered(Trail::default()) },
+            &[
+                r#"forebay_request_duration_seconds_count{cache="none",route="-"} 1"#,
+                r#"forebay_requests_total{cache="none",route="-"} 1"#,
+                r#"forebay_responses_total{class="0xx",route="-"} 1"#,
+            ],
+        );
+    }
+
+    #[test]
+    fn makes_no_metric_for_a_route_that_is_not_in_the_settings() {
+        let observer = observer();
+        let route = Some("made-up".into());
+        observer.answered(&Answered { route, ..answered(Trail::default()) });
+        let text = observer.text(&Holdings::default()).unwrap();
+        assert!(!text.contains("made-up"), "{text}");
+        assert!(text.contains(r#"forebay_requests_total{cache="none",route="-"} 1"#), "{text}");
+    }
+
+    #[test]
+    fn counts_every_reason_to_go_forward_apart() {
+        let observer = observer();
+        for fwd in Fwd::ALL {
+            observer.answered(&answered(Trail { fwd: Some(fwd), ..Trail::default() }));
+        }
+        let text = observer.text(&Holdings::default()).unwrap();
+        for fwd in Fwd::ALL {
+            let cache = fwd.token();
+            let line = format!("forebay_requests_total{{cache=\"{cache}\",route=\"all\"}} 1");
+            assert!(text.contains(&line), "{text}");
+        }
+    }
+
+    #[test]
+    fn shows_what_the_store_holds() {
+        let text = observer().text(&Holdings { bytes: 1, keys: 2, arriving: 3 }).unwrap();
+        for line in ["forebay_stored_bytes 1", "forebay_stored_keys 2", "forebay_arriving_bytes 3"]
+        {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+    }
+}

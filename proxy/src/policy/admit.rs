@@ -82,7 +82,9 @@ pub fn admit(ask: &Ask, arrival: &Arrival<'_>, path: &str, rules: &Policy) -> Ad
         verdict = Err(Detail::VaryStar);
     }
     if verdict.is_ok() && arrival.status == StatusCode::PARTIAL_CONTENT {
-        verdict = part.as_ref().map_or(Err(Detail::Part), |_| Ok(()));
+        // Without its range and the length of the whole, nothing can be cut out of a part.
+        let is_usable = part.is_some_and(|part| part.range.is_some() && part.complete.is_some());
+        verdict = if is_usable { Ok(()) } else { Err(Detail::Part) };
     }
     let verdict = verdict.and_then(|()| worthwhile(ask, &source, lifetime, &freshness));
     let silent = !said.present && expires.is_none();
@@ -90,6 +92,7 @@ pub fn admit(ask: &Ask, arrival: &Arrival<'_>, path: &str, rules: &Policy) -> Ad
         freshness,
         vary: if let Vary::Fields(names) = vary { names } else { Vec::new() },
         part,
+        // `public` would let the caches behind this one share what this one may not.
         cache_control: (immutable && silent && verdict.is_ok()).then_some(IMMUTABLE),
         strip_cookies: rules.set_cookie == SetCookie::Strip && verdict.is_ok(),
         verdict,
@@ -114,6 +117,9 @@ fn storable(
     rules: &Policy,
 ) -> Result<(), Detail> {
     let status = arrival.status;
+    if ![Method::GET, Method::HEAD, Method::POST].contains(&ask.method) {
+        return Err(Detail::Method);
+    }
     if status.is_informational()
         || matches!(status.as_u16(), 304 | 416)
         || (arrival.ranged && !matches!(status.as_u16(), 200 | 206))
@@ -281,4 +287,377 @@ const fn is_heuristic(status: StatusCode) -> bool {
 /// Statuses whose caching requirements this cache knows (RFC 9111 §3).
 fn is_understood(status: StatusCode) -> bool {
     status.canonical_reason().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::policy::testing::{NOW, head, rules};
+
+    const A_DAY_AGO: &str = "Last-Modified: Sat, 05 Nov 1994 08:49:37 GMT";
+    const IN_A_MINUTE: &str = "Expires: Sun, 06 Nov 1994 08:50:37 GMT";
+
+    /// What is decided about an exchange that is written
+    /// `METHOD | Field: value -> STATUS | Field: value`.
+    fn admitted(exchange: &str, options: &str) -> Admission {
+        let (request, response) = exchange.split_once(" -> ").unwrap();
+        let (method, asked) = request.split_once('|').unwrap_or((request, ""));
+        let (status, fields) = response.split_once('|').unwrap_or((response, ""));
+        let (asked, fields) = (head(asked), head(fields));
+        let method = Method::from_bytes(method.trim().as_bytes()).unwrap();
+        let arrival = Arrival {
+            status: status.trim().parse().unwrap(),
+            fields: &fields,
+            asked: NOW,
+            arrived: NOW,
+            ranged: asked.contains_key(header::RANGE),
+        };
+        let ask = Ask::read(&method, &asked, false);
+        admit(&ask, &arrival, "/app.0123abcd.js", &rules(options))
+    }
+
+    /// Whether it is stored and for how many seconds it is fresh, or why it is not stored.
+    #[track_caller]
+    fn check_with(options: &str, exchange: &str, expected: Result<u64, Detail>) {
+        let admission = admitted(exchange, options);
+        let found = admission.verdict.map(|()| admission.freshness.lifetime.0);
+        assert_eq!(found, expected, "{exchange}");
+    }
+
+    #[track_caller]
+    fn check(exchange: &str, expected: Result<u64, Detail>) {
+        check_with("", exchange, expected);
+    }
+
+    #[test]
+    fn takes_the_lifetime_from_the_most_specific_directive() {
+        check("GET -> 200 | Cache-Control: max-age=60", Ok(60));
+        check("GET -> 200 | Cache-Control: max-age=60, s-maxage=90", Ok(90));
+        check("GET -> 200 | Cache-Control: s-maxage=0, max-age=60 | ETag: \"a\"", Ok(0));
+        check(&format!("GET -> 200 | {IN_A_MINUTE}"), Ok(60));
+        check(&format!("GET -> 200 | {IN_A_MINUTE} | Cache-Control: max-age=90"), Ok(90));
+        let date = "Date: Sun, 06 Nov 1994 08:49:27 GMT";
+        check(&format!("GET -> 200 | {IN_A_MINUTE} | {date}"), Ok(70));
+        check("GET -> 200 | Cache-Control: max-age=60 | Expires: 0", Ok(60));
+        check("GET -> 200 | Cache-Control: max-age=x | ETag: \"a\"", Ok(0));
+        check("GET -> 200 | Expires: 0 | ETag: \"a\"", Ok(0));
+    }
+
+    #[test]
+    fn obeys_a_targeted_field_alone() {
+        check("GET -> 200 | CDN-Cache-Control: max-age=9 | Cache-Control: no-store", Ok(9));
+        let both = "Forebay-Cache-Control: max-age=8 | CDN-Cache-Control: max-age=9";
+        check(&format!("GET -> 200 | {both}"), Ok(8));
+        let strict = "CDN-Cache-Control: no-store | Cache-Control: max-age=60";
+        check(&format!("GET -> 200 | {strict}"), Err(Detail::NoStore));
+        let silent = "CDN-Cache-Control: must-revalidate | Cache-Control: max-age=60";
+        check(&format!("GET -> 200 | {silent} | {IN_A_MINUTE}"), Err(Detail::NoFreshness));
+        check("GET -> 200 | CDN-Cache-Control: &&& | Cache-Control: max-age=60", Ok(60));
+    }
+
+    #[test]
+    fn guesses_a_tenth_of_the_time_since_it_was_modified() {
+        check(&format!("GET -> 200 | {A_DAY_AGO}"), Ok(8640));
+        check("GET -> 200 | Last-Modified: Sun, 06 Nov 1994 08:49:38 GMT", Ok(0));
+        check("GET -> 200 | Last-Modified: Mon, 06 Nov 1989 08:49:37 GMT", Ok(86_400));
+        check(&format!("GET -> 404 | {A_DAY_AGO}"), Ok(8640));
+        check(&format!("GET -> 302 | {A_DAY_AGO}"), Err(Detail::NoFreshness));
+        check(&format!("GET -> 302 | {A_DAY_AGO} | Cache-Control: public"), Ok(8640));
+        check_with("heuristic = false", &format!("GET -> 200 | {A_DAY_AGO}"), Ok(0));
+    }
+
+    #[test]
+    fn stores_without_a_lifetime_only_what_can_be_validated() {
+        check("GET -> 200", Err(Detail::NoFreshness));
+        check("GET -> 200 | ETag: \"a\"", Ok(0));
+        check("GET -> 302 | ETag: \"a\"", Err(Detail::NoFreshness));
+        check("GET -> 200 | Cache-Control: max-age=0", Err(Detail::Expired));
+        check("GET -> 200 | Cache-Control: max-age=60 | Age: 60", Err(Detail::Expired));
+        check("GET -> 200 | Cache-Control: max-age=60 | Age: 59", Ok(60));
+        check("GET -> 200 | Cache-Control: no-cache, max-age=60", Err(Detail::Expired));
+        check("GET -> 200 | Cache-Control: no-cache, max-age=60 | ETag: \"a\"", Ok(60));
+    }
+
+    #[test]
+    fn stores_what_is_stale_at_once_if_it_may_answer_stale() {
+        let stale = "GET -> 200 | Cache-Control: max-age=0";
+        check(&format!("{stale}, stale-while-revalidate=9"), Ok(0));
+        check(&format!("{stale}, stale-if-error=9"), Ok(0));
+        check(&format!("{stale}, stale-if-error=0"), Err(Detail::Expired));
+        check_with("stale_if_error = '9s'", stale, Ok(0));
+    }
+
+    #[test]
+    fn obeys_no_store_and_private() {
+        check("GET -> 200 | Cache-Control: max-age=60, no-store", Err(Detail::NoStore));
+        check("GET -> 200 | Cache-Control: max-age=60, private", Err(Detail::Private));
+        let fields = "GET -> 200 | Cache-Control: s-maxage=60, private=\"Set-Cookie\"";
+        check(fields, Err(Detail::Private));
+        let asked = "GET | Cache-Control: no-store -> 200 | Cache-Control: max-age=60";
+        check(asked, Err(Detail::RequestNoStore));
+    }
+
+    #[test]
+    fn ignores_no_store_where_must_understand_is_understood() {
+        let said = "Cache-Control: max-age=60, no-store, must-understand";
+        check(&format!("GET -> 200 | {said}"), Ok(60));
+        check(&format!("GET -> 299 | {said}"), Err(Detail::Status));
+        check(&format!("GET -> 200 | {said}, private"), Err(Detail::Private));
+        check("GET -> 299 | Cache-Control: max-age=60", Ok(60));
+    }
+
+    #[test]
+    fn stores_for_credentials_only_what_is_said_to_be_for_all() {
+        for (said, expected) in [
+            ("max-age=60", Err(Detail::Authorization)),
+            ("max-age=60, proxy-revalidate", Err(Detail::Authorization)),
+            ("max-age=60, public", Ok(60)),
+            ("max-age=60, must-revalidate", Ok(60)),
+            ("s-maxage=60", Ok(60)),
+        ] {
+            let asked = "GET | Authorization: Basic eA==";
+            check(&format!("{asked} -> 200 | Cache-Control: {said}"), expected);
+        }
+    }
+
+    #[test]
+    fn stores_any_final_status_but_those_that_speak_of_one_request() {
+        for status in [200, 201, 204, 299, 301, 302, 307, 404, 410, 500, 503, 599] {
+            check(&format!("GET -> {status} | Cache-Control: max-age=60"), Ok(60));
+        }
+        for status in [100, 101, 103, 304, 416] {
+            let exchange = format!("GET -> {status} | Cache-Control: max-age=60");
+            check(&exchange, Err(Detail::Status));
+        }
+    }
+
+    #[test]
+    fn stores_no_answer_to_a_method_that_is_not_for_reading() {
+        for method in ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "QUERY"] {
+            let exchange = format!("{method} -> 200 | Cache-Control: max-age=60");
+            check(&exchange, Err(Detail::Method));
+        }
+    }
+
+    #[test]
+    fn stores_an_answer_to_post_only_with_explicit_freshness() {
+        check("POST -> 200 | Cache-Control: max-age=60", Ok(60));
+        check(&format!("POST -> 200 | {A_DAY_AGO} | ETag: \"a\""), Err(Detail::NoFreshness));
+        let options = "ttl = '9s'\nttl_mode = 'override'";
+        check_with(options, "POST -> 200", Err(Detail::NoFreshness));
+    }
+
+    #[test]
+    fn stores_nothing_that_varies_by_everything() {
+        check("GET -> 200 | Cache-Control: max-age=60 | Vary: *", Err(Detail::VaryStar));
+        check("GET -> 200 | Cache-Control: max-age=60 | Vary: a, *", Err(Detail::VaryStar));
+        let by_address = "GET -> 200 | Cache-Control: max-age=60 | Vary: a, X-Forwarded-For";
+        check(by_address, Err(Detail::VaryStar));
+        let admission = admitted("GET -> 200 | Cache-Control: max-age=60 | Vary: B, a", "");
+        assert_eq!(admission.verdict, Ok(()));
+        assert_eq!(admission.vary, ["a", "b"]);
+    }
+
+    #[test]
+    fn stores_a_part_only_if_it_says_which() {
+        for (range, expected) in [
+            ("bytes 0-4/10", Ok(60)),
+            ("bytes 0-4/*", Err(Detail::Part)),
+            ("bytes */10", Err(Detail::Part)),
+            ("bytes 4-0/10", Err(Detail::Part)),
+            ("lines 0-4/10", Err(Detail::Part)),
+        ] {
+            let asked = "GET | Range: bytes=0-4 -> 206 | Cache-Control: max-age=60";
+            check(&format!("{asked} | Content-Range: {range}"), expected);
+        }
+        check("GET -> 206 | Cache-Control: max-age=60", Err(Detail::Part));
+        let whole = "GET | Range: bytes=0-4 -> 200 | Cache-Control: max-age=60";
+        check(&format!("{whole} | Content-Range: bytes 0-4/10"), Ok(60));
+        assert_eq!(admitted(&format!("{whole} | Content-Range: bytes 0-4/10"), "").part, None);
+        let failed = "GET | Range: bytes=0-4 -> 404 | Cache-Control: max-age=60";
+        check(failed, Err(Detail::Status));
+    }
+
+    #[test]
+    fn treats_a_cookie_as_the_route_says() {
+        let exchange = "GET -> 200 | Cache-Control: max-age=60 | Set-Cookie: a=b";
+        check(exchange, Err(Detail::SetCookie));
+        check_with("set_cookie = 'store'", exchange, Ok(60));
+        check_with("set_cookie = 'strip'", exchange, Ok(60));
+        assert!(admitted(exchange, "set_cookie = 'strip'").strip_cookies);
+        assert!(!admitted(exchange, "set_cookie = 'store'").strip_cookies);
+        // Who gets an answer that is not shared gets the cookie with it.
+        let own = "GET -> 200 | Cache-Control: private | Set-Cookie: a=b";
+        assert!(!admitted(own, "set_cookie = 'strip'").strip_cookies);
+    }
+
+    #[test]
+    fn lets_the_route_speak_in_its_turn() {
+        for (mode, silent, dated, said) in
+            [("respect", 9, 8640, 60), ("default", 9, 9, 60), ("override", 9, 9, 9)]
+        {
+            let options = format!("ttl = '9s'\nttl_mode = '{mode}'");
+            check_with(&options, "GET -> 200", Ok(silent));
+            check_with(&options, &format!("GET -> 200 | {A_DAY_AGO}"), Ok(dated));
+            check_with(&options, "GET -> 200 | Cache-Control: max-age=60", Ok(said));
+            for status in [302, 404, 410, 500, 501] {
+                let exchange = format!("GET -> {status}");
+                check_with(&options, &exchange, Err(Detail::NoFreshness));
+            }
+            check_with(&options, "GET -> 301", Ok(9));
+        }
+        let by_status = "ttl = '9s'\nttl_mode = 'default'\nttl_by_status = { 302 = '5s' }";
+        check_with(by_status, "GET -> 302", Ok(5));
+        check_with(by_status, "GET -> 200", Ok(9));
+    }
+
+    #[test]
+    fn never_overrides_what_forbids_to_store() {
+        let options = "ttl = '9s'\nttl_mode = 'override'";
+        check_with(options, "GET -> 200 | Cache-Control: no-store", Err(Detail::NoStore));
+        check_with(options, "GET -> 200 | Cache-Control: private", Err(Detail::Private));
+        check_with(options, "GET -> 200 | Set-Cookie: a=b", Err(Detail::SetCookie));
+        let asked = "GET | Authorization: Basic eA== -> 200";
+        check_with(options, asked, Err(Detail::Authorization));
+    }
+
+    #[test]
+    fn keeps_a_file_with_a_hashed_name_for_a_year() {
+        let options = "immutable = ['**/*.[0-9a-f]{8,}.*']";
+        let said = |exchange: &str| admitted(exchange, options).cache_control;
+        check_with(options, "GET -> 200", Ok(365 * 24 * 60 * 60));
+        check_with(options, "GET -> 200 | Cache-Control: max-age=60", Ok(60));
+        check_with(options, "GET -> 404", Err(Detail::NoFreshness));
+        assert_eq!(said("GET -> 200"), Some(IMMUTABLE));
+        assert_eq!(said("GET -> 404"), None);
+        assert_eq!(said("GET -> 200 | Cache-Control: max-age=60"), None);
+        assert_eq!(said("GET -> 200 | Expires: 0"), None);
+        assert_eq!(said("GET -> 200 | CDN-Cache-Control: max-age=9"), None);
+        assert_eq!(said("GET -> 200 | CDN-Cache-Control: max-age=9 | Expires: 0"), None);
+    }
+
+    #[test]
+    fn tells_no_other_cache_to_share_what_it_may_not_share_itself() {
+        let options = "immutable = ['/**']";
+        let said = |exchange: &str| admitted(exchange, options).cache_control;
+        assert_eq!(said("GET | Authorization: Basic eA== -> 200"), None);
+        assert_eq!(said("GET -> 200 | Set-Cookie: a=b"), None);
+        assert_eq!(said("GET -> 200 | CDN-Cache-Control: private"), None);
+    }
+
+    #[test]
+    fn works_out_how_old_it_already_is() {
+        let age = |fields: &str, delay: i64| {
+            let fields = head(fields);
+            let arrival = Arrival {
+                status: StatusCode::OK,
+                fields: &fields,
+                asked: Timestamp::from_seconds(NOW.as_seconds() - delay),
+                arrived: NOW,
+                ranged: false,
+            };
+            let ask = Ask::read(&Method::GET, &HeaderMap::new(), false);
+            admit(&ask, &arrival, "/", &rules("")).freshness.initial_age.0
+        };
+        assert_eq!(age("", 0), 0);
+        assert_eq!(age("Age: 30", 0), 30);
+        assert_eq!(age("Age: 30", 5), 35);
+        assert_eq!(age("Date: Sun, 06 Nov 1994 08:48:37 GMT", 5), 60);
+        assert_eq!(age("Date: Sun, 06 Nov 1994 08:48:37 GMT | Age: 58", 5), 63);
+        assert_eq!(age("Date: Sun, 06 Nov 1994 08:59:37 GMT | Age: 3", 0), 3);
+    }
+
+    #[test]
+    fn notes_what_may_never_answer_stale() {
+        for (said, never_stale, always_validate) in [
+            ("max-age=1", false, false),
+            ("max-age=1, must-revalidate", true, false),
+            ("max-age=1, proxy-revalidate", true, false),
+            ("s-maxage=1", true, false),
+            ("max-age=1, no-cache", false, true),
+            ("max-age=1, no-cache=\"a\"", false, true),
+        ] {
+            let freshness = admitted(&format!("GET -> 200 | Cache-Control: {said}"), "").freshness;
+            let found = (freshness.never_stale, freshness.always_validate);
+            assert_eq!(found, (never_stale, always_validate), "{said}");
+        }
+    }
+
+    #[test]
+    fn lets_the_route_say_how_long_it_may_answer_stale_where_the_origin_does_not() {
+        let options = "stale_while_revalidate = '7s'\nstale_if_error = '8s'";
+        let found = |said: &str, options: &str| {
+            let exchange = format!("GET -> 200 | Cache-Control: {said}");
+            let freshness = admitted(&exchange, options).freshness;
+            (freshness.while_revalidate.0, freshness.if_error.map(|limit| limit.0))
+        };
+        assert_eq!(found("max-age=1", ""), (0, None));
+        assert_eq!(found("max-age=1", options), (7, Some(8)));
+        let said = "max-age=1, stale-while-revalidate=0, stale-if-error=0";
+        assert_eq!(found(said, options), (0, Some(0)));
+        let said = "max-age=1, stale-while-revalidate=2, stale-if-error=3";
+        assert_eq!(found(said, options), (2, Some(3)));
+    }
+
+    fn some_of(pool: &'static [&'static str]) -> impl Strategy<Value = Vec<&'static str>> {
+        prop::collection::vec(prop::sample::select(pool), 0..5)
+    }
+
+    const DIRECTIVES: &[&str] = &[
+        "public",
+        "max-age=60",
+        "s-maxage=60",
+        "must-revalidate",
+        "immutable",
+        "stale-while-revalidate=60",
+        "x=\"a, b\"",
+        "",
+    ];
+    const FORBIDDING: &[&str] =
+        &["private", "no-store", "PRIVATE", "No-Store", "private=\"a\"", "no-store=1", "private="];
+    const OTHERS: &[&str] = &[
+        "ETag: \"a\"",
+        A_DAY_AGO,
+        IN_A_MINUTE,
+        "Vary: a",
+        "Set-Cookie: a=b",
+        "Age: 1",
+        "Content-Range: bytes 0-1/2",
+        "CDN-Cache-Control: &",
+        "Pragma: cache",
+    ];
+    const OPTIONS: &[&str] = &[
+        "",
+        "ttl = '9s'",
+        "ttl_mode = 'override'",
+        "set_cookie = 'store'",
+        "immutable = ['/**']",
+        "ttl_by_status = { 404 = '9s', 302 = '9s', 200 = '9s' }",
+        "stale_while_revalidate = '9s'",
+        "heuristic = false",
+    ];
+
+    proptest! {
+        #[test]
+        fn never_stores_what_says_private_or_no_store(
+            before in some_of(DIRECTIVES),
+            forbidding in prop::sample::select(FORBIDDING),
+            after in some_of(DIRECTIVES),
+            lines: bool,
+            others in some_of(OTHERS),
+            status in prop::sample::select(&[200, 206, 302, 404, 500, 599][..]),
+            method in prop::sample::select(&["GET", "POST", "HEAD"][..]),
+            options in prop::sample::subsequence(OPTIONS, 0..=OPTIONS.len()),
+        ) {
+            let directives = [before, vec![forbidding], after].concat();
+            let gap = if lines { " | Cache-Control: " } else { ", " };
+            let said = format!("Cache-Control: {}", directives.join(gap));
+            let exchange =
+                format!("{method} -> {status} | {said} | {}", others.join(" | "));
+            let admission = admitted(&exchange, &options.join("\n"));
+            prop_assert!(admission.verdict.is_err(), "{exchange}");
+        }
+    }
 }

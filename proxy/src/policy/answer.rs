@@ -63,9 +63,6 @@ fn not_modified(asked: &HeaderMap, stored: &HeaderMap) -> bool {
     if let Some(condition) = etag::if_none_match(asked) {
         return condition.matches_weakly(etag::etag(stored).as_ref());
     }
-    if asked.contains_key(header::IF_NONE_MATCH) {
-        return false;
-    }
     let since = date::if_modified_since(asked);
     // Without Last-Modified, Date is what there is to compare with (RFC 9111 §4.3.2).
     let modified = date::last_modified(stored).or_else(|| date::date(stored));
@@ -167,4 +164,254 @@ pub fn multipart(
     }
     pieces.push(format!("\r\n--{boundary}--\r\n").into());
     pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::policy::testing::{head, print};
+
+    const DIGITS: &[u8] = b"0123456789";
+    const TAGGED: &str = "ETag: \"a\" | Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT \
+                          | Date: Sun, 06 Nov 1994 08:50:00 GMT";
+
+    fn range(first: u64, last: u64) -> ByteRange {
+        ByteRange { first, last }
+    }
+
+    fn part(first: u64, last: u64) -> Answer {
+        Answer::Part(range(first, last))
+    }
+
+    fn chosen(method: &Method, asked: &str, status: u16, stored: &str) -> Answer {
+        let fields = head(stored);
+        let part = ContentRange::parse(&fields);
+        let facts = Facts {
+            status: StatusCode::from_u16(status).unwrap(),
+            fields: &fields,
+            length: Some(part.and_then(|part| part.range).map_or(10, ByteRange::length)),
+            part: part.as_ref(),
+        };
+        choose(method, &head(asked), &facts)
+    }
+
+    /// What `GET` with the fields `asked` gets of ten bytes that are stored with `stored`.
+    #[expect(clippy::needless_pass_by_value, reason = "a case reads better without ampersands")]
+    #[track_caller]
+    fn check(asked: &str, stored: &str, expected: Answer) {
+        let status = if stored.contains("Content-Range") { 206 } else { 200 };
+        assert_eq!(chosen(&Method::GET, asked, status, stored), expected, "{asked} of {stored}");
+    }
+
+    #[test]
+    fn answers_with_the_whole_unless_less_is_asked_for() {
+        check("", TAGGED, Answer::Whole);
+        check("Accept: */*", "", Answer::Whole);
+    }
+
+    #[test]
+    fn answers_304_if_a_tag_matches_weakly() {
+        check("If-None-Match: \"a\"", TAGGED, Answer::NotModified);
+        check("If-None-Match: W/\"a\"", TAGGED, Answer::NotModified);
+        check("If-None-Match: \"a\"", "ETag: W/\"a\"", Answer::NotModified);
+        check("If-None-Match: \"b\", \"a\"", TAGGED, Answer::NotModified);
+        check("If-None-Match: \"b\" | If-None-Match: \"a\"", TAGGED, Answer::NotModified);
+        check("If-None-Match: *", "", Answer::NotModified);
+        check("If-None-Match: \"b\"", TAGGED, Answer::Whole);
+        check("If-None-Match: \"A\"", TAGGED, Answer::Whole);
+        check("If-None-Match: \"a\"", "", Answer::Whole);
+    }
+
+    #[test]
+    fn answers_304_if_nothing_was_modified_since() {
+        check("If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT", TAGGED, Answer::NotModified);
+        check("If-Modified-Since: Sun, 06 Nov 1994 08:49:38 GMT", TAGGED, Answer::NotModified);
+        check("If-Modified-Since: Sun, 06 Nov 1994 08:49:36 GMT", TAGGED, Answer::Whole);
+        check("If-Modified-Since: yesterday", TAGGED, Answer::Whole);
+        check("If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT", "", Answer::Whole);
+        let dated = "Date: Sun, 06 Nov 1994 08:49:37 GMT";
+        check("If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT", dated, Answer::NotModified);
+        check("If-Modified-Since: Sun, 06 Nov 1994 08:49:36 GMT", dated, Answer::Whole);
+    }
+
+    #[test]
+    fn ignores_a_date_beside_a_tag() {
+        let asked = "If-None-Match: \"b\" | If-Modified-Since: Mon, 07 Nov 1994 08:49:37 GMT";
+        check(asked, TAGGED, Answer::Whole);
+        let asked = "If-None-Match: \"a\" | If-Modified-Since: Sat, 05 Nov 1994 08:49:37 GMT";
+        check(asked, TAGGED, Answer::NotModified);
+        let asked = "If-None-Match: ?? | If-Modified-Since: Mon, 07 Nov 1994 08:49:37 GMT";
+        check(asked, TAGGED, Answer::Whole);
+    }
+
+    #[test]
+    fn evaluates_conditions_and_ranges_only_for_a_success() {
+        let asked = "If-None-Match: \"a\" | Range: bytes=0-1";
+        for status in [301, 404, 410, 500] {
+            assert_eq!(chosen(&Method::GET, asked, status, TAGGED), Answer::Whole, "{status}");
+        }
+    }
+
+    #[test]
+    fn cuts_the_parts_that_are_asked_for() {
+        check("Range: bytes=2-4", TAGGED, part(2, 4));
+        check("Range: bytes=-3", "", part(7, 9));
+        check("Range: bytes=8-99", "", part(8, 9));
+        check("Range: bytes=0-1, 5-6", "", Answer::Parts(vec![range(0, 1), range(5, 6)]));
+        check("Range: bytes=0-1, 2-3", "", part(0, 3));
+        check("Range: bytes=10-", "", Answer::Unsatisfiable);
+        check("Range: bytes=4-2", "", Answer::Whole);
+        check("Range: lines=0-1", "", Answer::Whole);
+        check("Range: bytes=0-, 0-", "", Answer::Whole);
+    }
+
+    #[test]
+    fn cuts_nothing_for_head_which_still_gets_304() {
+        assert_eq!(chosen(&Method::HEAD, "Range: bytes=0-1", 200, ""), Answer::Whole);
+        let asked = "If-None-Match: \"a\"";
+        assert_eq!(chosen(&Method::HEAD, asked, 200, TAGGED), Answer::NotModified);
+    }
+
+    #[test]
+    fn cuts_nothing_while_the_length_is_unknown() {
+        let facts = Facts { status: StatusCode::OK, fields: &head(""), length: None, part: None };
+        assert_eq!(choose(&Method::GET, &head("Range: bytes=0-1"), &facts), Answer::Whole);
+    }
+
+    #[test]
+    fn tells_that_it_was_not_modified_before_it_cuts() {
+        check("If-None-Match: \"a\" | Range: bytes=0-1", TAGGED, Answer::NotModified);
+        check("If-None-Match: \"a\" | Range: bytes=99-", TAGGED, Answer::NotModified);
+        check("If-None-Match: \"b\" | Range: bytes=0-1", TAGGED, part(0, 1));
+    }
+
+    #[test]
+    fn cuts_under_if_range_only_with_the_same_strong_validator() {
+        let check_if = |condition: &str, stored: &str, expected: Answer| {
+            check(&format!("Range: bytes=0-1 | If-Range: {condition}"), stored, expected);
+        };
+        check_if("\"a\"", TAGGED, part(0, 1));
+        check_if("\"b\"", TAGGED, Answer::Whole);
+        check_if("W/\"a\"", TAGGED, Answer::Whole);
+        check_if("W/\"a\"", "ETag: W/\"a\"", Answer::Whole);
+        check_if("\"a\"", "ETag: W/\"a\"", Answer::Whole);
+        check_if("\"a\"", "", Answer::Whole);
+        check_if("Sun, 06 Nov 1994 08:49:37 GMT", TAGGED, part(0, 1));
+        check_if("Sun, 06 Nov 1994 08:49:38 GMT", TAGGED, Answer::Whole);
+        check_if("Sun, 06 Nov 1994 08:49:36 GMT", TAGGED, Answer::Whole);
+        check_if("nonsense", TAGGED, Answer::Whole);
+    }
+
+    #[test]
+    fn trusts_no_date_under_if_range_that_may_have_changed_within_its_second() {
+        let asked = "Range: bytes=0-1 | If-Range: Sun, 06 Nov 1994 08:49:37 GMT";
+        let modified = "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT";
+        check(asked, modified, Answer::Whole);
+        let sent = |date: &str| format!("{modified} | Date: Sun, 06 Nov 1994 {date} GMT");
+        check(asked, &sent("08:49:37"), Answer::Whole);
+        check(asked, &sent("08:49:38"), part(0, 1));
+    }
+
+    #[test]
+    fn answers_out_of_a_stored_part_only_what_lies_within_it() {
+        let held = "Content-Range: bytes 2-6/10 | ETag: \"a\"";
+        check("", held, Answer::Missing);
+        check("Range: bytes=2-6", held, part(2, 6));
+        check("Range: bytes=3-4", held, part(3, 4));
+        check("Range: bytes=3-3, 5-5", held, Answer::Parts(vec![range(3, 3), range(5, 5)]));
+        check("Range: bytes=1-4", held, Answer::Missing);
+        check("Range: bytes=5-7", held, Answer::Missing);
+        check("Range: bytes=3-3, 8-8", held, Answer::Missing);
+        check("Range: bytes=5-", held, Answer::Missing);
+        check("Range: bytes=-2", held, Answer::Missing);
+        check("Range: bytes=-2", "Content-Range: bytes 5-9/10", part(8, 9));
+        check("Range: bytes=10-", held, Answer::Unsatisfiable);
+        check("If-None-Match: \"a\"", held, Answer::NotModified);
+        check("Range: bytes=3-4", "Content-Range: bytes 2-6/*", Answer::Missing);
+        check("Range: bytes=3-4 | If-Range: \"b\"", held, Answer::Missing);
+        assert_eq!(chosen(&Method::HEAD, "", 206, held), Answer::Missing);
+    }
+
+    #[test]
+    fn leaves_the_body_undescribed_in_a_304() {
+        let stored = "Content-Length: 5 | Content-Type: text/html | Content-Encoding: gzip \
+                      | Content-Language: en | Content-Range: bytes 0-4/9 | ETag: \"a\" | Vary: a \
+                      | Cache-Control: max-age=1 | Content-Location: /a | Expires: 0 | Date: x";
+        let kept = "cache-control: max-age=1 | content-location: /a | date: x | etag: \"a\" \
+                    | expires: 0 | vary: a";
+        assert_eq!(print(&of_not_modified(&head(stored))), kept);
+    }
+
+    #[test]
+    fn writes_parts_as_rfc_9110_shows_them() {
+        let kind = HeaderValue::from_static("text/plain");
+        let cut = |range: &ByteRange| {
+            let (first, last) = (usize::try_from(range.first), usize::try_from(range.last));
+            vec![Bytes::from_static(&DIGITS[first.unwrap()..=last.unwrap()])]
+        };
+        let pieces = multipart("line", Some(&kind), &[range(0, 1), range(5, 6)], 10, cut);
+        let expected = "\r\n--line\r\nContent-Type: text/plain\r\nContent-Range: bytes 0-1/10\r\n\r\n01\
+             \r\n--line\r\nContent-Type: text/plain\r\nContent-Range: bytes 5-6/10\r\n\r\n56\
+             \r\n--line--\r\n";
+        assert_eq!(String::from_utf8(pieces.concat()).unwrap(), expected);
+        let pieces = multipart("line", None, &[range(0, 0)], 10, cut);
+        assert!(!String::from_utf8(pieces.concat()).unwrap().contains("Content-Type"));
+    }
+
+    #[test]
+    fn says_in_content_range_what_there_is() {
+        assert_eq!(content_range(Some(range(2, 4)), 10), "bytes 2-4/10");
+        assert_eq!(content_range(None, 10), "bytes */10");
+    }
+
+    proptest! {
+        #[test]
+        fn cuts_only_what_is_stored(
+            spans in prop::collection::vec((0..30_u64, prop::option::of(0..30_u64)), 1..5),
+            last in prop::option::of(0..30_u64),
+            held in prop::option::of((0..20_u64, 0..20_u64, 0..5_u64)),
+            length in 0..30_u64,
+        ) {
+            let mut asked: Vec<String> = spans
+                .iter()
+                .map(|(first, more)| match more {
+                    Some(more) => format!("{first}-{}", first + more),
+                    None => format!("{first}-"),
+                })
+                .collect();
+            asked.extend(last.map(|last| format!("-{last}")));
+            let asked = head(&format!("Range: bytes={}", asked.join(",")));
+            let held = held.map(|(first, more, rest)| ContentRange {
+                range: Some(range(first, first + more)),
+                complete: Some(first + more + 1 + rest),
+            });
+            let fields = HeaderMap::new();
+            let facts = Facts {
+                status: StatusCode::OK,
+                fields: &fields,
+                length: Some(length),
+                part: held.as_ref(),
+            };
+            let (first, end) = held
+                .and_then(|part| part.range)
+                .map_or((0, length), |range| (range.first, range.last + 1));
+            let parts = match choose(&Method::GET, &asked, &facts) {
+                Answer::Part(part) => vec![part],
+                Answer::Parts(parts) => {
+                    prop_assert!(parts.len() > 1);
+                    parts
+                }
+                Answer::Whole => {
+                    prop_assert!(held.is_none(), "a part is not the whole");
+                    Vec::new()
+                }
+                Answer::NotModified | Answer::Unsatisfiable | Answer::Missing => Vec::new(),
+            };
+            for part in parts {
+                prop_assert!(first <= part.first && part.first <= part.last && part.last < end);
+            }
+        }
+    }
 }

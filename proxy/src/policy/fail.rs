@@ -48,3 +48,105 @@ pub fn may_serve_stale(
     let allowed = request.stale_if_error.max(stored.if_error).unwrap_or(by_itself);
     allowed > Seconds::ZERO && stored.staleness(now) <= allowed
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::Trouble::{Disconnected, Error};
+    use super::*;
+    use crate::policy::testing::{NOW, head};
+
+    const DAY: i64 = 24 * 60 * 60;
+
+    /// Fresh for a minute, and nothing else is said.
+    const MINUTE: Freshness = Freshness {
+        arrived: NOW,
+        initial_age: Seconds::ZERO,
+        lifetime: Seconds(60),
+        always_validate: false,
+        never_stale: false,
+        while_revalidate: Seconds::ZERO,
+        if_error: None,
+    };
+
+    fn if_error(seconds: u64) -> Freshness {
+        Freshness { if_error: Some(Seconds(seconds)), ..MINUTE }
+    }
+
+    #[track_caller]
+    fn check(stored: Freshness, request: &str, trouble: Trouble, staleness: i64, expected: bool) {
+        let request = RequestDirectives::parse(&head(&format!("Cache-Control: {request}")));
+        let now = Timestamp::from_seconds(NOW.as_seconds() + 60 + staleness);
+        assert_eq!(may_serve_stale(&stored, &request, trouble, now), expected, "{request:?}");
+    }
+
+    #[test]
+    fn knows_the_statuses_that_stand_for_an_error() {
+        let errors: Vec<u16> =
+            (100..600).filter(|status| is_error(StatusCode::from_u16(*status).unwrap())).collect();
+        assert_eq!(errors, [500, 502, 503, 504]);
+    }
+
+    #[test]
+    fn replaces_an_error_only_if_somebody_said_so() {
+        check(MINUTE, "", Error, 0, false);
+        check(MINUTE, "", Error, 1, false);
+        check(if_error(30), "", Error, 30, true);
+        check(if_error(30), "", Error, 31, false);
+        check(if_error(0), "", Error, 0, false);
+        check(MINUTE, "stale-if-error=30", Error, 30, true);
+        check(MINUTE, "stale-if-error=30", Error, 31, false);
+    }
+
+    #[test]
+    fn takes_the_longer_of_what_request_and_response_allow() {
+        check(if_error(30), "stale-if-error=60", Error, 60, true);
+        check(if_error(60), "stale-if-error=30", Error, 60, true);
+        check(if_error(60), "stale-if-error=30", Error, 61, false);
+    }
+
+    #[test]
+    fn answers_for_a_day_by_itself_while_it_is_disconnected() {
+        check(MINUTE, "", Disconnected, 1, true);
+        check(MINUTE, "", Disconnected, DAY, true);
+        check(MINUTE, "", Disconnected, DAY + 1, false);
+        check(if_error(30), "", Disconnected, 31, false);
+        check(if_error(0), "", Disconnected, 1, false);
+    }
+
+    #[test]
+    fn answers_nothing_stale_against_the_word_of_response_or_request() {
+        for trouble in [Disconnected, Error] {
+            check(Freshness { never_stale: true, ..if_error(30) }, "", trouble, 1, false);
+            check(Freshness { always_validate: true, ..if_error(30) }, "", trouble, 1, false);
+            check(if_error(30), "no-cache", trouble, 1, false);
+            check(if_error(30), "max-age=0", trouble, 1, true);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_serves_stale_what_must_be_validated(
+            never_stale: bool,
+            limit in prop::option::of(0..100_u64),
+            asked in prop::option::of(0..100_u64),
+            disconnected: bool,
+            staleness in 0..200_i64,
+        ) {
+            let stored = Freshness {
+                never_stale,
+                always_validate: !never_stale,
+                if_error: limit.map(Seconds),
+                ..MINUTE
+            };
+            let request = RequestDirectives {
+                stale_if_error: asked.map(Seconds),
+                ..RequestDirectives::default()
+            };
+            let now = Timestamp::from_seconds(NOW.as_seconds() + 60 + staleness);
+            let trouble = if disconnected { Disconnected } else { Error };
+            prop_assert!(!may_serve_stale(&stored, &request, trouble, now));
+        }
+    }
+}

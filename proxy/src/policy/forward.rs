@@ -8,29 +8,25 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use crate::field::hop;
 use crate::field::range::{ByteRange, RangeSpec};
 
-/// Fields in which a client could speak for a proxy. None is believed: what is not in the key and
-/// may change the answer would let one client poison it for all.
-const FORGED: [HeaderName; 20] = [
-    HeaderName::from_static("forwarded"),
-    HeaderName::from_static("x-forwarded-for"),
-    HeaderName::from_static("x-forwarded-host"),
-    HeaderName::from_static("x-forwarded-port"),
-    HeaderName::from_static("x-forwarded-prefix"),
-    HeaderName::from_static("x-forwarded-proto"),
-    HeaderName::from_static("x-forwarded-scheme"),
-    HeaderName::from_static("x-forwarded-server"),
-    HeaderName::from_static("x-forwarded-ssl"),
-    HeaderName::from_static("x-client-ip"),
-    HeaderName::from_static("x-cluster-client-ip"),
-    HeaderName::from_static("x-method-override"),
-    HeaderName::from_static("x-original-host"),
-    HeaderName::from_static("true-client-ip"),
-    HeaderName::from_static("x-host"),
-    HeaderName::from_static("x-http-method-override"),
-    HeaderName::from_static("x-original-url"),
-    HeaderName::from_static("x-real-ip"),
-    HeaderName::from_static("x-rewrite-url"),
-    HeaderName::from_static("x-http-method"),
+/// Fields in which a client could speak for a proxy, beside all that begin with `x-forwarded-`.
+/// None is believed: what is not in the key and may change the answer would let one client poison
+/// it for all.
+const FORGED: [&str; 15] = [
+    "client-ip",
+    "forwarded",
+    "front-end-https",
+    "true-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-host",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-host",
+    "x-original-url",
+    "x-real-ip",
+    "x-rewrite-url",
+    "x-url-scheme",
 ];
 
 /// The fields in which the origin is told who asks.
@@ -40,6 +36,9 @@ pub const VOUCHED: [HeaderName; 4] = [
     HeaderName::from_static("x-forwarded-proto"),
     header::VIA,
 ];
+
+/// Fields that say in whose name is asked.
+const PERSONAL: [HeaderName; 2] = [header::COOKIE, header::AUTHORIZATION];
 
 /// Conditions that the cache evaluates itself, so that an answer is worth storing.
 const CONDITIONS: [HeaderName; 5] = [
@@ -91,13 +90,8 @@ pub fn passes_range(method: &Method, fields: &HeaderMap) -> bool {
 ///
 /// Fields that are for one hop are left to the caller, who knows whether protocols are switched.
 pub fn vouch(fields: &mut HeaderMap, client: &Client) {
-    for name in &FORGED {
-        fields.remove(name);
-    }
-    // An origin behind CGI reads `_` as `-`: one field could be taken for another.
-    let doubtful: Vec<_> =
-        fields.keys().filter(|name| name.as_str().contains('_')).cloned().collect();
-    for name in doubtful {
+    let forged: Vec<HeaderName> = fields.keys().filter(|name| is_forged(name)).cloned().collect();
+    for name in forged {
         fields.remove(name);
     }
     let mut say = |name: HeaderName, value: &str| {
@@ -113,6 +107,19 @@ pub fn vouch(fields: &mut HeaderMap, client: &Client) {
     say(header::VIA, &format!("{} forebay", client.version));
 }
 
+fn is_forged(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    // An origin behind CGI reads `_` as `-`: one field could be taken for another.
+    name.contains('_') || name.starts_with("x-forwarded-") || FORGED.contains(&name)
+}
+
+/// Removes what says in whose name is asked: what one client may see must not be stored for all.
+pub fn anonymise(fields: &mut HeaderMap) {
+    for name in PERSONAL {
+        fields.remove(name);
+    }
+}
+
 /// The fields of a request to the origin, made of those of the client.
 #[must_use]
 pub fn fields(asked: &HeaderMap, client: &Client, purpose: &Purpose<'_>) -> HeaderMap {
@@ -126,16 +133,15 @@ pub fn fields(asked: &HeaderMap, client: &Client, purpose: &Purpose<'_>) -> Head
         fields.remove(name);
     }
     if client.address.is_none() {
-        // Asked in nobody's name: what one client may see must not be stored for all.
-        fields.remove(header::COOKIE);
-        fields.remove(header::AUTHORIZATION);
+        anonymise(&mut fields);
     }
     vouch(&mut fields, client);
+    if !matches!(purpose, Purpose::Part) {
+        fields.remove(header::RANGE);
+    }
     match purpose {
-        Purpose::Whole => drop(fields.remove(header::RANGE)),
-        Purpose::Part => {}
+        Purpose::Whole | Purpose::Part => {}
         Purpose::Validate(stored) => {
-            fields.remove(header::RANGE);
             for (validator, condition) in [
                 (header::ETAG, header::IF_NONE_MATCH),
                 (header::LAST_MODIFIED, header::IF_MODIFIED_SINCE),
@@ -156,4 +162,157 @@ pub fn fields(asked: &HeaderMap, client: &Client, purpose: &Purpose<'_>) -> Head
         }
     }
     fields
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::policy::testing::{head, print};
+
+    const TOLD: &str = "via: 1.1 forebay | x-forwarded-for: 192.0.2.1 \
+                        | x-forwarded-host: a.example | x-forwarded-proto: https";
+    const TOLD_FOR_NOBODY: &str =
+        "via: 1.1 forebay | x-forwarded-host: a.example | x-forwarded-proto: https";
+
+    fn client(address: Option<&str>) -> Client {
+        Client {
+            address: address.map(|address| address.parse().unwrap()),
+            scheme: "https",
+            host: "a.example".to_owned(),
+            version: "1.1",
+        }
+    }
+
+    fn sorted(text: &str) -> String {
+        print(&head(text))
+    }
+
+    /// What the origin is sent when a client with the fields `asked` is served, but for who asks.
+    #[track_caller]
+    fn check(asked: &str, purpose: &Purpose<'_>, expected: &str) {
+        let sent = fields(&head(asked), &client(Some("192.0.2.1")), purpose);
+        assert_eq!(print(&sent), sorted(&format!("{expected} | {TOLD}")), "{asked}");
+    }
+
+    #[test]
+    fn passes_on_what_the_client_asks_for() {
+        check("", &Purpose::Whole, "");
+        let asked = "Accept: a/b | Accept: c/d | Cache-Control: no-cache | Cookie: a=b \
+                     | Authorization: Basic eA== | User-Agent: x | X-Own: y";
+        check(asked, &Purpose::Whole, asked);
+    }
+
+    #[test]
+    fn leaves_out_what_is_for_one_hop() {
+        let asked = "Connection: x-own, close | X-Own: y | Keep-Alive: timeout=5 | TE: trailers \
+                     | Transfer-Encoding: chunked | Upgrade: h2c | Proxy-Authorization: x \
+                     | Accept: a/b";
+        check(asked, &Purpose::Whole, "Accept: a/b");
+    }
+
+    #[test]
+    fn leaves_out_the_conditions_of_the_client() {
+        let asked = "If-None-Match: \"x\" | If-Modified-Since: x | If-Match: \"x\" \
+                     | If-Unmodified-Since: x | If-Range: \"x\" | Range: bytes=0-1";
+        check(asked, &Purpose::Whole, "");
+        check(asked, &Purpose::Part, "Range: bytes=0-1");
+        check(asked, &Purpose::Validate(&head("ETag: \"a\"")), "If-None-Match: \"a\"");
+    }
+
+    #[test]
+    fn announces_no_body() {
+        check("Content-Length: 5 | Content-Type: a/b | Expect: 100-continue", &Purpose::Whole, "");
+    }
+
+    #[test]
+    fn validates_with_every_validator_that_is_stored() {
+        let stored = head("ETag: W/\"a\" | Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT | Age: 1");
+        let sent = "If-None-Match: W/\"a\" | If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT";
+        check("Range: bytes=0-1", &Purpose::Validate(&stored), sent);
+        let stored = head("Last-Modified: x");
+        check("", &Purpose::Validate(&stored), "If-Modified-Since: x");
+    }
+
+    #[test]
+    fn asks_for_what_is_missing_only_of_the_same_version() {
+        let missing = ByteRange { first: 5, last: 9 };
+        let stored = head("ETag: \"a\"");
+        let sent = "Range: bytes=5-9 | If-Range: \"a\"";
+        check("", &Purpose::Complete(&stored, missing), sent);
+        check("Range: bytes=0-1", &Purpose::Complete(&stored, missing), sent);
+        check("Range: bytes=0-1", &Purpose::Complete(&head(""), missing), "");
+    }
+
+    #[test]
+    fn asks_in_nobodys_name_without_saying_who() {
+        let asked = head("Cookie: a=b | Cookie: c=d | Authorization: Basic eA== | Accept: a/b");
+        let sent = fields(&asked, &client(None), &Purpose::Whole);
+        assert_eq!(print(&sent), sorted(&format!("Accept: a/b | {TOLD_FOR_NOBODY}")));
+    }
+
+    #[test]
+    fn believes_no_field_in_which_a_client_speaks_for_a_proxy() {
+        for name in [
+            "Forwarded",
+            "X-Forwarded-For",
+            "X-Forwarded-Host",
+            "X-Forwarded-Client-Cert",
+            "X_Forwarded_Proto",
+            "X-Forwarded_Port",
+            "X-Real-IP",
+            "x_real_ip",
+            "True-Client-IP",
+            "X-Original-URL",
+            "X-Rewrite-URL",
+            "X-HTTP-Method-Override",
+            "X-Host",
+        ] {
+            check(&format!("{name}: evil | Accept: a/b"), &Purpose::Whole, "Accept: a/b");
+        }
+    }
+
+    #[test]
+    fn adds_itself_behind_the_proxies_that_came_before() {
+        let mut fields = head("Via: 2 other | X-Forwarded-For: 198.51.100.7");
+        vouch(&mut fields, &client(Some("2001:db8::1")));
+        let via: Vec<_> = fields.get_all(header::VIA).iter().collect();
+        assert_eq!(via, ["2 other", "1.1 forebay"]);
+        let from: Vec<_> = fields.get_all("x-forwarded-for").iter().collect();
+        assert_eq!(from, ["2001:db8::1"]);
+    }
+
+    proptest! {
+        #[test]
+        fn never_lets_a_forged_field_through_nor_asks_as_somebody_in_nobodys_name(
+            names in prop::collection::vec(
+                prop_oneof![
+                    prop::sample::select(&FORGED[..]).prop_map(str::to_owned),
+                    "[xX][-_][fF]orwarded[-_][a-z]{1,9}",
+                    Just("Cookie".to_owned()),
+                    Just("Authorization".to_owned()),
+                    "[a-z]{1,5}",
+                ],
+                0..8,
+            ),
+            underscores: bool,
+            part: bool,
+        ) {
+            let mut asked = HeaderMap::new();
+            for name in names {
+                let name = if underscores { name.replace('-', "_") } else { name };
+                let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+                asked.append(name, HeaderValue::from_static("evil"));
+            }
+            let purpose = if part { Purpose::Part } else { Purpose::Whole };
+            let sent = fields(&asked, &client(None), &purpose);
+            for (name, value) in &sent {
+                let forged = name == "forwarded" || name.as_str().contains(['-', '_']);
+                prop_assert!(value != "evil" || !forged, "{name}");
+            }
+            prop_assert!(!sent.contains_key(header::COOKIE));
+            prop_assert!(!sent.contains_key(header::AUTHORIZATION));
+        }
+    }
 }

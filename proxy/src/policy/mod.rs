@@ -12,3 +12,54 @@ pub mod request;
 pub mod reuse;
 pub mod sound;
 pub mod status;
+
+#[cfg(test)]
+mod testing {
+    //! What the tests of the decisions share.
+
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use forebay_config::Policy;
+    use http::{HeaderMap, HeaderName, HeaderValue};
+
+    use crate::time::Timestamp;
+
+    /// Sun, 06 Nov 1994 08:49:37 GMT.
+    pub(super) const NOW: Timestamp = Timestamp::from_seconds(784_111_777);
+
+    /// The policy with these options, as a settings file has them.
+    pub(super) fn rules(options: &str) -> Arc<Policy> {
+        let text = format!(
+            "version = 1
+            listeners.web.address = '127.0.0.1:0'
+            origins.one.servers = ['http://origin.example']
+            routes = [{{ name = 'all', match = {{ path = '/**' }}, origin = 'one', policy = 'it' }}]
+            [policies.it]
+            {options}"
+        );
+        let settings = forebay_config::parse("test.toml", &text, Path::new(""), &|_| None);
+        let settings = settings.unwrap_or_else(|faults| panic!("{faults}"));
+        Arc::clone(&settings.routes.iter().next().unwrap().policy)
+    }
+
+    /// The fields of a head, written `Name: value | Name: value`.
+    pub(super) fn head(text: &str) -> HeaderMap {
+        let mut fields = HeaderMap::new();
+        for line in text.split('|').map(str::trim).filter(|line| !line.is_empty()) {
+            let (name, value) = line.split_once(':').unwrap();
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            fields.append(name, HeaderValue::from_str(value.trim()).unwrap());
+        }
+        fields
+    }
+
+    /// The fields in the way that [`head`] reads them, sorted.
+    pub(super) fn print(fields: &HeaderMap) -> String {
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let mut lines: Vec<String> =
+            fields.iter().map(|(name, value)| format!("{name}: {}", text(value))).collect();
+        lines.sort();
+        lines.join(" | ")
+    }
+}

@@ -78,3 +78,129 @@ pub fn missing(fields: &HeaderMap, held: &ContentRange) -> Option<ByteRange> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::policy::testing::head;
+
+    const STRONG: &str = "ETag: \"a\"";
+
+    fn part(text: &str) -> ContentRange {
+        ContentRange::parse(&head(&format!("Content-Range: bytes {text}"))).unwrap()
+    }
+
+    fn fitted(held: (&str, &str), new: (&str, &str)) -> Option<Fit> {
+        fit((&head(held.0), &part(held.1)), (&head(new.0), &part(new.1)))
+    }
+
+    /// What the part `new` makes of the part `held`, both with the same strong tag.
+    #[track_caller]
+    fn check(held: &str, new: &str, expected: Option<(Side, Option<&str>)>) {
+        let expected = expected.map(|(side, both)| Fit { side, part: both.map(part) });
+        assert_eq!(fitted((STRONG, held), (STRONG, new)), expected, "{held} and {new}");
+    }
+
+    #[test]
+    fn puts_parts_together_that_touch() {
+        check("2-3/10", "4-5/10", Some((Side::After, Some("2-5/10"))));
+        check("2-3/10", "0-1/10", Some((Side::Before, Some("0-3/10"))));
+        check("0-3/10", "4-9/10", Some((Side::After, None)));
+        check("4-9/10", "0-3/10", Some((Side::Before, None)));
+        check("1-3/10", "4-9/10", Some((Side::After, Some("1-9/10"))));
+        check("0-3/10", "4-8/10", Some((Side::After, Some("0-8/10"))));
+    }
+
+    #[test]
+    fn puts_nothing_together_that_overlaps_or_leaves_a_gap() {
+        for new in ["5-9/10", "3-9/10", "0-3/10", "1-2/10"] {
+            check("0-3/10", new, None);
+        }
+        check("5-9/10", "0-3/10", None);
+    }
+
+    #[test]
+    fn puts_nothing_together_of_another_or_unknown_length() {
+        check("0-3/10", "4-9/11", None);
+        check("0-3/*", "4-9/*", None);
+        check("0-3/10", "4-9/*", None);
+        check("0-3/10", "*/10", None);
+    }
+
+    #[test]
+    fn puts_only_parts_with_the_same_strong_validator_together() {
+        for (ours, theirs) in [
+            ("", ""),
+            (STRONG, ""),
+            ("", STRONG),
+            (STRONG, "ETag: \"b\""),
+            (STRONG, "ETag: W/\"a\""),
+            ("ETag: W/\"a\"", "ETag: W/\"a\""),
+            ("Last-Modified: x", "Last-Modified: x"),
+        ] {
+            assert_eq!(fitted((ours, "0-3/10"), (theirs, "4-9/10")), None, "{ours} and {theirs}");
+        }
+    }
+
+    #[track_caller]
+    fn check_missing(fields: &str, held: &str, expected: Option<(u64, u64)>) {
+        let expected = expected.map(|(first, last)| ByteRange { first, last });
+        assert_eq!(missing(&head(fields), &part(held)), expected, "{fields} {held}");
+    }
+
+    #[test]
+    fn knows_the_one_range_that_is_missing() {
+        check_missing(STRONG, "0-3/10", Some((4, 9)));
+        check_missing(STRONG, "4-9/10", Some((0, 3)));
+        check_missing(STRONG, "9-9/10", Some((0, 8)));
+        check_missing(STRONG, "0-9/10", None);
+        check_missing(STRONG, "1-8/10", None);
+        check_missing(STRONG, "0-3/*", None);
+        check_missing(STRONG, "*/10", None);
+        check_missing("ETag: W/\"a\"", "0-3/10", None);
+        check_missing("Last-Modified: x", "0-3/10", None);
+    }
+
+    proptest! {
+        #[test]
+        fn makes_exactly_the_union_of_parts_that_fit(
+            first in (0..12_u64, 0..12_u64), second in (0..12_u64, 0..12_u64), rest in 0..3_u64,
+        ) {
+            let range = |(first, more): (u64, u64)| ByteRange { first, last: first + more };
+            let (held, new) = (range(first), range(second));
+            let complete = held.last.max(new.last) + 1 + rest;
+            let part = |range| ContentRange { range: Some(range), complete: Some(complete) };
+            let fields = head(STRONG);
+            let whole = ByteRange { first: 0, last: complete - 1 };
+            let holds = |range: ByteRange, byte: u64| (range.first..=range.last).contains(&byte);
+            if let Some(fit) = fit((&fields, &part(held)), (&fields, &part(new))) {
+                let both = fit.part.map_or(whole, |part| part.range.unwrap());
+                for byte in 0..complete {
+                    prop_assert!(!(holds(held, byte) && holds(new, byte)), "{byte} comes twice");
+                    prop_assert_eq!(holds(both, byte), holds(held, byte) || holds(new, byte));
+                }
+                prop_assert_eq!(fit.part.is_none(), both == whole);
+                prop_assert_eq!(fit.side == Side::Before, new.first < held.first);
+            } else {
+                prop_assert!(held.last + 1 != new.first && new.last + 1 != held.first);
+            }
+        }
+
+        #[test]
+        fn fits_what_it_says_is_missing(first in 0..12_u64, more in 0..12_u64, rest in 0..12_u64) {
+            let held = ContentRange {
+                range: Some(ByteRange { first, last: first + more }),
+                complete: Some(first + more + 1 + rest),
+            };
+            let fields = head(STRONG);
+            if let Some(range) = missing(&fields, &held) {
+                let new = ContentRange { range: Some(range), ..held };
+                prop_assert_eq!(fit((&fields, &held), (&fields, &new)).unwrap().part, None);
+            } else {
+                prop_assert_eq!(first == 0, rest == 0, "one range would do");
+            }
+        }
+    }
+}

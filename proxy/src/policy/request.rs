@@ -89,3 +89,107 @@ fn carries_cookie(fields: &HeaderMap, names: &[String]) -> bool {
         .filter_map(|pair| pair.split(|&byte| byte == b'=').next())
         .any(|name| names.iter().any(|wanted| wanted.as_bytes() == name.trim_ascii()))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::policy::testing::{head, rules};
+
+    const BY_RULE: Plan = Plan::Pass(Fwd::Bypass, Some(Detail::BypassIf));
+    const BY_ROUTE: Plan = Plan::Pass(Fwd::Bypass, Some(Detail::RouteBypass));
+    const BY_METHOD: Plan = Plan::Pass(Fwd::Method, None);
+    const BY_REQUEST: Plan = Plan::Pass(Fwd::Request, None);
+
+    fn planned(method: &str, fields: &str, has_body: bool, options: &str) -> Plan {
+        let (method, fields) = (Method::from_bytes(method.as_bytes()).unwrap(), head(fields));
+        plan(&Ask::read(&method, &fields, has_body), &fields, &rules(options))
+    }
+
+    #[track_caller]
+    fn check(method: &str, fields: &str, options: &str, expected: Plan) {
+        assert_eq!(planned(method, fields, false, options), expected, "{method} {fields}");
+    }
+
+    #[test]
+    fn looks_up_only_get_and_head() {
+        check("GET", "", "", Plan::LookUp);
+        check("HEAD", "", "", Plan::LookUp);
+        for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "QUERY", "get"] {
+            check(method, "", "", BY_METHOD);
+        }
+    }
+
+    #[test]
+    fn looks_up_what_carries_credentials_or_directives() {
+        let fields = "Authorization: Basic eA== | Cookie: a=b | Cache-Control: no-cache, no-store \
+                      | Pragma: no-cache | Range: bytes=0-1 | If-None-Match: \"a\"";
+        check("GET", fields, "", Plan::LookUp);
+    }
+
+    #[test]
+    fn passes_on_what_only_the_origin_can_answer() {
+        check("GET", "If-Match: \"a\"", "", BY_REQUEST);
+        check("GET", "If-Unmodified-Since: x", "", BY_REQUEST);
+        check("GET", "Upgrade: websocket", "", BY_REQUEST);
+        assert_eq!(planned("GET", "", true, ""), BY_REQUEST);
+        assert_eq!(planned("HEAD", "", true, ""), BY_REQUEST);
+    }
+
+    #[test]
+    fn passes_on_what_some_origins_read_as_another_path() {
+        let fields = HeaderMap::new();
+        let ask = Ask { ambiguous: true, ..Ask::read(&Method::GET, &fields, false) };
+        let expected = Plan::Pass(Fwd::Bypass, Some(Detail::AmbiguousPath));
+        assert_eq!(plan(&ask, &fields, &rules("")), expected);
+    }
+
+    #[test]
+    fn passes_everything_on_if_the_route_bypasses_the_cache() {
+        check("GET", "", "strategy = 'bypass'", BY_ROUTE);
+        check("POST", "", "strategy = 'bypass'", BY_ROUTE);
+    }
+
+    #[test]
+    fn passes_on_what_has_a_field_of_bypass_if() {
+        let rules = "bypass_if = { headers = ['X-Preview', 'authorization'] }";
+        check("GET", "X-Preview: ", rules, BY_RULE);
+        check("GET", "x-preview: 0", rules, BY_RULE);
+        check("HEAD", "Authorization: Basic eA==", rules, BY_RULE);
+        check("GET", "X-Previews: 1", rules, Plan::LookUp);
+        check("POST", "X-Preview: 1", rules, BY_METHOD);
+    }
+
+    #[test]
+    fn passes_on_what_has_a_cookie_of_bypass_if() {
+        let rules = "bypass_if = { cookies = ['sid', 'b'] }";
+        for cookies in ["sid=1", "sid=", "sid", "a=1; sid=2", "a=1;sid=2", "a=sid; b=", " sid =1"] {
+            check("GET", &format!("Cookie: {cookies}"), rules, BY_RULE);
+        }
+        check("GET", "Cookie: a=1 | Cookie: sid=2", rules, BY_RULE);
+        for cookies in ["SID=1", "a=sid", "asid=1", "sida=1", "a=b;", "", "=sid"] {
+            check("GET", &format!("Cookie: {cookies}"), rules, Plan::LookUp);
+        }
+        check("GET", "X-Cookie: sid=1", rules, Plan::LookUp);
+    }
+
+    proptest! {
+        #[test]
+        fn never_looks_up_what_carries_a_cookie_of_bypass_if(
+            before in "([a-z]{1,4}=[ -:<-~]{0,4}; ?){0,3}",
+            after in "(;[ -:<-~]{0,6}){0,3}",
+            value in "(=[a-z0-9\"=]{0,5})?",
+            method in "GET|HEAD|POST",
+            has_body: bool,
+        ) {
+            let rules = "bypass_if = { cookies = ['sid'] }";
+            let cookies = format!("{before}sid{value}{after}");
+            let mut fields = HeaderMap::new();
+            fields.append(header::COOKIE, cookies.parse().unwrap());
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            let plan = plan(&Ask::read(&method, &fields, has_body), &fields, &crate::policy::testing::rules(rules));
+            prop_assert_ne!(plan, Plan::LookUp, "{}", cookies);
+        }
+    }
+}

@@ -51,10 +51,124 @@ pub fn server_timing(trail: &Trail) -> String {
     )
 }
 
+/// The largest number of a structured field (RFC 8941 §3.3.1).
+const LARGEST: i64 = 999_999_999_999_999;
+
 fn number(text: &mut String, name: &str, value: i64) {
     text.push_str(name);
+    let value = value.clamp(-LARGEST, LARGEST);
     if write!(text, "{value}").is_err() {
         // Writing to a `String` does not fail.
         text.push('0');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+    use sfv::{BareItem, ListEntry, Parser};
+
+    use super::*;
+    use crate::event::{Detail, Fwd};
+
+    /// Every fact that is told beside a reason.
+    const DETAILS: [Detail; 9] = [
+        Detail::StaleWhileRevalidate,
+        Detail::StaleIfError,
+        Detail::MaxStale,
+        Detail::OnlyIfCached,
+        Detail::RouteBypass,
+        Detail::NoStore,
+        Detail::VaryStar,
+        Detail::HitForMiss,
+        Detail::OriginUnreachable,
+    ];
+    const QUIET: Trail = Trail {
+        fwd: None,
+        hit: false,
+        fwd_status: None,
+        ttl: None,
+        stored: false,
+        collapsed: false,
+        detail: None,
+        waited: None,
+    };
+    const HIT: Trail = Trail { hit: true, ..QUIET };
+    const MISS: Trail = Trail { fwd: Some(Fwd::UriMiss), ..QUIET };
+
+    #[track_caller]
+    fn check(trail: Trail, expected: &str) {
+        assert_eq!(cache_status(&trail), expected);
+    }
+
+    #[test]
+    fn tells_how_a_request_was_answered() {
+        check(QUIET, "forebay");
+        check(HIT, "forebay; hit");
+        check(Trail { ttl: Some(57), ..HIT }, "forebay; hit; ttl=57");
+        check(
+            Trail { ttl: Some(-3), detail: Some(Detail::StaleWhileRevalidate), ..HIT },
+            "forebay; hit; ttl=-3; detail=stale-while-revalidate",
+        );
+        check(
+            Trail { fwd_status: Some(200), stored: true, collapsed: true, ..MISS },
+            "forebay; fwd=uri-miss; fwd-status=200; stored; collapsed",
+        );
+        check(Trail { detail: Some(Detail::BadRequest), ..QUIET }, "forebay; detail=bad-request");
+    }
+
+    #[test]
+    fn names_the_reasons_as_rfc_9211_does() {
+        let names = Fwd::ALL.map(Fwd::token);
+        let registered =
+            ["bypass", "method", "uri-miss", "vary-miss", "miss", "request", "stale", "partial"];
+        assert_eq!(names, registered);
+    }
+
+    #[test]
+    fn prints_no_number_that_a_structured_field_cannot_hold() {
+        check(Trail { ttl: Some(i64::MAX), ..HIT }, "forebay; hit; ttl=999999999999999");
+        check(Trail { ttl: Some(i64::MIN), ..HIT }, "forebay; hit; ttl=-999999999999999");
+    }
+
+    #[test]
+    fn tells_in_server_timing_how_long_the_origin_took() {
+        assert_eq!(server_timing(&HIT), "edge;desc=hit");
+        assert_eq!(server_timing(&QUIET), "edge;desc=none");
+        let waited = Some(Duration::from_micros(12_345));
+        let expected = "edge;desc=uri-miss, origin;dur=12.3";
+        assert_eq!(server_timing(&Trail { waited, ..MISS }), expected);
+    }
+
+    proptest! {
+        #[test]
+        fn prints_one_member_of_a_structured_list(
+            fwd in prop::option::of(prop::sample::select(&Fwd::ALL[..])),
+            hit: bool,
+            fwd_status in prop::option::of(100..1000_u16),
+            ttl: Option<i64>,
+            stored: bool,
+            collapsed: bool,
+            detail in prop::option::of(prop::sample::select(&DETAILS[..])),
+        ) {
+            let trail = Trail { fwd, hit, fwd_status, ttl, stored, collapsed, detail, waited: None };
+            let text = cache_status(&trail);
+            let list = Parser::parse_list(text.as_bytes()).expect("a list of RFC 8941");
+            prop_assert_eq!(list.len(), 1);
+            let ListEntry::Item(item) = &list[0] else { panic!("{text} is an inner list") };
+            prop_assert_eq!(item.bare_item.as_token(), Some("forebay"));
+            let said = |name: &str| item.params.get(name);
+            prop_assert!(said("hit").is_none() || said("fwd").is_none(), "{text}");
+            prop_assert_eq!(said("hit").is_some(), hit);
+            prop_assert_eq!(said("fwd").is_some(), fwd.is_some() && !hit);
+            prop_assert_eq!(said("stored").is_some(), stored);
+            prop_assert_eq!(said("collapsed").is_some(), collapsed);
+            let number = |name| said(name).and_then(BareItem::as_int);
+            prop_assert_eq!(number("fwd-status"), fwd_status.map(i64::from));
+            prop_assert_eq!(number("ttl").is_some(), ttl.is_some());
+            prop_assert_eq!(said("detail").and_then(BareItem::as_token), detail.map(Detail::token));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The admin listener, as pingora drives it.
 
 use async_trait::async_trait;
-use http::{HeaderValue, Method, Response, header};
+use http::{HeaderValue, Method, Response, StatusCode, header};
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 
@@ -31,6 +31,13 @@ impl ServeHttp for AdminListener {
         fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.kind));
         fields.insert(header::CONTENT_LENGTH, length);
         fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        // RFC 9110 §15.5.2 and §15.5.6 demand these two.
+        if answer.status == StatusCode::UNAUTHORIZED {
+            fields.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if answer.status == StatusCode::METHOD_NOT_ALLOWED {
+            fields.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        }
         response
     }
 }

@@ -111,3 +111,150 @@ impl Memory {
         self.shelves.weighted_size()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::key::Target;
+    use crate::stored::testing::{body, request, stored};
+
+    fn key(path: &str) -> Key {
+        Key::of(&Target::parse("http", "a.example", path).unwrap())
+    }
+
+    fn plain(body: &str) -> Stored {
+        stored(body, &[], &HeaderMap::new())
+    }
+
+    fn found(memory: &Memory, path: &str) -> Option<String> {
+        let shelf = memory.look_up(&key(path))?;
+        shelf.select(&HeaderMap::new()).map(body)
+    }
+
+    #[test]
+    fn gives_back_what_it_stored() {
+        let memory = Memory::new(1 << 20);
+        assert_eq!(found(&memory, "/a"), None);
+        assert_eq!(memory.store(&key("/a"), &plain("a"), memory.epoch()), Ok(()));
+        assert_eq!(memory.store(&key("/b"), &plain("b"), memory.epoch()), Ok(()));
+        assert_eq!(found(&memory, "/a").as_deref(), Some("a"));
+        assert_eq!(memory.store(&key("/a"), &plain("newer"), memory.epoch()), Ok(()));
+        assert_eq!(found(&memory, "/a").as_deref(), Some("newer"));
+        assert_eq!(found(&memory, "/b").as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn keeps_several_variants_under_one_key() {
+        let memory = Memory::new(1 << 20);
+        for value in ["1", "2"] {
+            let variant = stored(value, &["x-a"], &request("x-a", value));
+            assert_eq!(memory.store(&key("/a"), &variant, memory.epoch()), Ok(()));
+        }
+        let shelf = memory.look_up(&key("/a")).unwrap();
+        for value in ["1", "2"] {
+            assert_eq!(shelf.select(&request("x-a", value)).map(body).as_deref(), Some(value));
+        }
+    }
+
+    #[test]
+    fn stays_within_its_capacity() {
+        const CAPACITY: u64 = 200_000;
+        let memory = Memory::new(CAPACITY);
+        for number in 0..1_000 {
+            let stored = plain(&"x".repeat(1_000));
+            assert_eq!(memory.store(&key(&format!("/{number}")), &stored, memory.epoch()), Ok(()));
+            // One key whose variants grow must count with all of them.
+            let variant = stored_variant(number);
+            assert_eq!(memory.store(&key("/growing"), &variant, memory.epoch()), Ok(()));
+        }
+        memory.shelves.run_pending_tasks();
+        assert!(memory.bytes() <= CAPACITY, "{}", memory.bytes());
+        assert!(memory.bytes() > CAPACITY / 2, "{}", memory.bytes());
+        let shelves: u64 = memory.shelves.iter().map(|(_, shelf)| shelf.size()).sum();
+        assert!(shelves <= memory.bytes(), "{shelves}");
+        assert!((1..1_000).contains(&memory.keys()));
+    }
+
+    fn stored_variant(number: u32) -> Stored {
+        stored(&"x".repeat(1_000), &["x-a"], &request("x-a", &number.to_string()))
+    }
+
+    #[test]
+    fn keeps_nothing_that_is_larger_than_it_is() {
+        let memory = Memory::new(10_000);
+        assert_eq!(memory.store(&key("/a"), &plain(&"x".repeat(20_000)), memory.epoch()), Ok(()));
+        memory.shelves.run_pending_tasks();
+        assert_eq!(found(&memory, "/a"), None);
+        assert_eq!(memory.bytes(), 0);
+    }
+
+    #[test]
+    fn removes_what_is_invalidated_with_all_its_variants() {
+        let memory = Memory::new(1 << 20);
+        for value in ["1", "2"] {
+            let variant = stored(value, &["x-a"], &request("x-a", value));
+            assert_eq!(memory.store(&key("/a"), &variant, memory.epoch()), Ok(()));
+        }
+        assert_eq!(memory.store(&key("/b"), &plain("b"), memory.epoch()), Ok(()));
+        memory.invalidate(&key("/a"));
+        assert!(memory.look_up(&key("/a")).is_none());
+        assert_eq!(found(&memory, "/b").as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn refuses_what_was_asked_for_before_its_key_was_invalidated() {
+        let memory = Memory::new(1 << 20);
+        let before = memory.epoch();
+        memory.invalidate(&key("/a"));
+        assert_eq!(memory.store(&key("/a"), &plain("old"), before), Err(Outdated));
+        assert_eq!(found(&memory, "/a"), None);
+        assert_eq!(memory.store(&key("/b"), &plain("other"), before), Ok(()));
+        assert_eq!(memory.store(&key("/a"), &plain("new"), memory.epoch()), Ok(()));
+        assert_eq!(found(&memory, "/a").as_deref(), Some("new"));
+    }
+
+    #[test]
+    fn remembers_the_latest_invalidation_however_many_there_were() {
+        let memory = Memory::new(1 << 20);
+        for number in 0..REMEMBERED + 1_000 {
+            memory.invalidate(&key(&format!("/{number}")));
+        }
+        memory.invalidated.run_pending_tasks();
+        let before = memory.epoch();
+        memory.invalidate(&key("/a"));
+        memory.invalidated.run_pending_tasks();
+        assert_eq!(memory.store(&key("/a"), &plain("old"), before), Err(Outdated));
+    }
+
+    proptest! {
+        #[test]
+        fn never_keeps_what_was_asked_for_before_an_invalidation(
+            steps in prop::collection::vec(0..3_u8, 0..40),
+        ) {
+            let memory = Memory::new(1 << 20);
+            let mut asked = std::collections::VecDeque::new();
+            let mut expected = None;
+            let mut invalidations = 0;
+            for (number, step) in steps.into_iter().enumerate() {
+                match step {
+                    0 => asked.push_back((memory.epoch(), invalidations, number.to_string())),
+                    1 => {
+                        memory.invalidate(&key("/a"));
+                        invalidations += 1;
+                        expected = None;
+                    }
+                    _ => {
+                        let Some((since, seen, text)) = asked.pop_front() else { continue };
+                        let result = memory.store(&key("/a"), &plain(&text), since);
+                        prop_assert_eq!(result.is_ok(), seen == invalidations);
+                        expected = result.is_ok().then_some(text);
+                    }
+                }
+                prop_assert_eq!(found(&memory, "/a"), expected.clone());
+            }
+        }
+    }
+}

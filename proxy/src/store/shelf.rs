@@ -55,3 +55,94 @@ impl Shelf {
         self.variants.iter().map(Stored::size).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::field::range::{ByteRange, ContentRange};
+    use crate::stored::StoredHead;
+    use crate::stored::testing::{body, request, stored};
+
+    /// A shelf with a response for each of `languages`, put there in that order.
+    fn shelf(languages: &[&str]) -> Shelf {
+        let mut variants = languages
+            .iter()
+            .map(|tongue| stored(tongue, &["x-tongue"], &request("x-tongue", tongue)));
+        let first = Shelf::new(variants.next().unwrap());
+        variants.fold(first, |shelf, variant| shelf.with(variant))
+    }
+
+    fn selected(shelf: &Shelf, tongue: &str) -> Option<String> {
+        shelf.select(&request("x-tongue", tongue)).map(body)
+    }
+
+    #[test]
+    fn selects_the_variant_for_a_request() {
+        let shelf = shelf(&["en", "de"]);
+        assert_eq!(selected(&shelf, "en").as_deref(), Some("en"));
+        assert_eq!(selected(&shelf, "de").as_deref(), Some("de"));
+        assert_eq!(selected(&shelf, "fr"), None);
+        assert!(shelf.select(&HeaderMap::new()).is_none());
+    }
+
+    #[test]
+    fn replaces_the_variant_that_the_same_requests_select() {
+        let shelf = shelf(&["en", "de"]);
+        let newer = shelf.with(stored("newer", &["x-tongue"], &request("x-tongue", "en")));
+        assert_eq!(selected(&newer, "en").as_deref(), Some("newer"));
+        assert_eq!(selected(&newer, "de").as_deref(), Some("de"));
+        assert_eq!(newer.variants.len(), 2);
+        assert_eq!(newer.newest().map(body).as_deref(), Some("newer"));
+    }
+
+    #[test]
+    fn prefers_the_newest_of_several_that_match() {
+        let everybody = shelf(&["en"]).with(stored("all", &[], &HeaderMap::new()));
+        assert_eq!(selected(&everybody, "en").as_deref(), Some("all"));
+        let english = everybody.with(stored("en", &["x-tongue"], &request("x-tongue", "en")));
+        assert_eq!(selected(&english, "en").as_deref(), Some("en"));
+        assert_eq!(selected(&english, "de").as_deref(), Some("all"));
+    }
+
+    #[test]
+    fn puts_no_part_in_the_place_of_a_whole() {
+        let part = |text: &str| {
+            let whole = stored(text, &[], &HeaderMap::new());
+            let range = Some(ByteRange { first: 0, last: 3 });
+            let part = Some(ContentRange { range, complete: Some(9) });
+            Stored { head: Arc::new(StoredHead { part, ..(*whole.head).clone() }), ..whole }
+        };
+        let whole = Shelf::new(stored("whole", &[], &HeaderMap::new()));
+        assert_eq!(whole.with(part("part")).newest().map(body).as_deref(), Some("whole"));
+        let newer = Shelf::new(part("part")).with(part("next"));
+        assert_eq!(newer.variants.len(), 1);
+        assert_eq!(newer.newest().map(body).as_deref(), Some("next"));
+        let whole = newer.with(stored("whole", &[], &HeaderMap::new()));
+        assert_eq!(whole.newest().map(body).as_deref(), Some("whole"));
+        assert_eq!(whole.variants.len(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn holds_the_newest_variants_up_to_its_limit(
+            tongues in prop::collection::vec(0..50_usize, 1..120),
+        ) {
+            let names: Vec<String> = tongues.iter().map(ToString::to_string).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let shelf = shelf(&names);
+            let mut newest: Vec<&str> = Vec::new();
+            for name in names.iter().rev() {
+                if !newest.contains(name) {
+                    newest.push(name);
+                }
+            }
+            newest.truncate(MOST_VARIANTS);
+            let held: Vec<String> = shelf.variants.iter().map(body).collect();
+            prop_assert_eq!(held, newest);
+            let sizes: Vec<u64> = shelf.variants.iter().map(Stored::size).collect();
+            prop_assert_eq!(shelf.size(), sizes.iter().sum::<u64>());
+        }
+    }
+}
