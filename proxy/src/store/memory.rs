@@ -15,7 +15,7 @@ const REMEMBERED: u64 = 65_536;
 /// How long: longer than any answer that is still stored may take to arrive.
 const REMEMBERED_FOR: Duration = Duration::from_mins(10);
 /// What the tables take for each key, measured.
-const OVERHEAD: u64 = 220;
+const OVERHEAD: u64 = 370;
 
 /// Room is made in batches, a little after storing; for what is larger than this, at once.
 const HOLD_AT_ONCE: u64 = 16 * 1024;
