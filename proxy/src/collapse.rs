@@ -178,10 +178,18 @@ impl<F: Clone> Flight<F> {
     fn leave_behind(&self) {
         let mut state = self.state();
         let readers = state.readers;
+        let mut left = 0;
         while state.pieces.len() >= WINDOW
-            && state.pieces.front().is_some_and(|(_, waiting)| *waiting < readers)
+            && let Some((_, waiting)) = state.pieces.front()
+            && *waiting < readers
         {
+            // Whoever waits for this piece waits for those behind it as well.
+            left = *waiting;
             state.drop_first(&self.held);
+        }
+        state.readers -= left;
+        for (_, waiting) in &mut state.pieces {
+            *waiting -= left;
         }
         drop(state);
         self.changed.send_replace(());
@@ -357,8 +365,11 @@ impl<F: Clone> Passenger<F> {
 impl<F: Clone> Drop for Passenger<F> {
     fn drop(&mut self) {
         let mut state = self.flight.state();
+        let Some(taken) = self.next.checked_sub(state.first) else {
+            // It was left behind, and is counted no more.
+            return;
+        };
         state.readers -= 1;
-        let taken = self.next.saturating_sub(state.first);
         for (_, waiting) in state.pieces.iter_mut().skip(taken) {
             *waiting -= 1;
         }
@@ -718,6 +729,25 @@ mod tests {
         let (text, end) = all(slow).await;
         assert_eq!(end, End::Broken, "a gap must not pass for the whole");
         assert!(text.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_was_left_behind_holds_nobody_back_again() {
+        let flights = flights(PLENTY);
+        let (lead, fast) = lead(&flights);
+        let slow = wait(&flights);
+        lead.flight().open(answer(), false);
+        let fast = tokio::spawn(all(fast));
+        let began = tokio::time::Instant::now();
+        for _ in 0..20 * WINDOW {
+            assert_eq!(lead.flight().push(piece("x")).await, Ok(()));
+            tokio::task::yield_now().await;
+        }
+        assert!(began.elapsed() < 2 * PATIENCE, "{:?}", began.elapsed());
+        drop(slow);
+        lead.flight().end(End::Whole);
+        assert_eq!(fast.await.unwrap(), ("x".repeat(20 * WINDOW), End::Whole));
+        assert_eq!(flights.held(), 0);
     }
 
     #[tokio::test(start_paused = true)]
