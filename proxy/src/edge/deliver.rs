@@ -11,7 +11,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
 use pingora::{BError, Error, ErrorType};
 
-use super::fetch::NOT_FOR_CLIENTS;
+use super::sanitised::NOT_FOR_CLIENTS;
 use super::{Context, downstream};
 use crate::collapse::{Arriving, End, Passenger};
 use crate::event::{Failure, Trail};

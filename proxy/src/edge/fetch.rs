@@ -4,17 +4,18 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use log::debug;
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::Shared;
 use super::decide::Asked;
 use super::lookup::Forward;
+use super::sanitised::Sanitised;
 use crate::collapse::{Abandoned, Arriving, End, Lead, Opening};
 use crate::event::{Detail, Failure, Fwd};
+use crate::field::number;
 use crate::field::range::ByteRange;
-use crate::field::{date, hop, number};
 use crate::key::Key;
 use crate::origin::Exchange;
 use crate::policy::admit::{self, Admission, Arrival};
@@ -27,14 +28,6 @@ use crate::store::memory::{Epoch, Outdated};
 use crate::stored::{Body, Fields, Selecting, Stored, StoredHead};
 use crate::time::{self, Timestamp};
 
-/// Fields that speak to this cache and are not passed on.
-pub(super) const NOT_FOR_CLIENTS: [HeaderName; 4] = [
-    HeaderName::from_static("forebay-cache-control"),
-    HeaderName::from_static("surrogate-key"),
-    HeaderName::from_static("cache-tag"),
-    HeaderName::from_static("cache-groups"),
-];
-
 /// What is to be asked, for whom, and what is in hand.
 #[derive(Clone, Debug)]
 pub(super) struct Order {
@@ -46,56 +39,6 @@ pub(super) struct Order {
 impl Order {
     pub(super) const fn new(asked: Arc<Asked>, fields: Arc<HeaderMap>, forward: Forward) -> Self {
         Self { asked, fields, forward }
-    }
-}
-
-/// Response fields without what is for one hop or for this cache alone.
-#[derive(Clone, Debug)]
-pub(super) struct Sanitised {
-    pub(super) fields: HeaderMap,
-}
-
-impl Sanitised {
-    pub(super) fn new(fields: &HeaderMap) -> Self {
-        let mut fields = fields.clone();
-        hop::strip_hop_by_hop(&mut fields);
-        Self { fields }
-    }
-
-    /// The fields of an interim response.
-    fn interim(self) -> HeaderMap {
-        let mut fields = self.fields;
-        for name in NOT_FOR_CLIENTS.iter().chain(&[header::SET_COOKIE]) {
-            fields.remove(name);
-        }
-        fields
-    }
-
-    /// The fields of an answer that updates what is stored: it is as old as it says, or new.
-    fn update(mut self, arrived: Timestamp) -> HeaderMap {
-        if date::date(&self.fields).is_none() {
-            self.fields.insert(header::DATE, date::value(arrived));
-        }
-        self.fields
-    }
-
-    /// The fields as they are stored, those included that the next 304 may not repeat and that
-    /// clients do not get.
-    pub(super) fn finish(self, admission: &Admission) -> HeaderMap {
-        let mut fields = self.fields;
-        if admission.strip_cookies {
-            fields.remove(header::SET_COOKIE);
-        }
-        if let Some(value) = &admission.cache_control {
-            fields.insert(header::CACHE_CONTROL, value.clone());
-        }
-        //= https://www.rfc-editor.org/rfc/rfc9110#section-6.6.1
-        //# A recipient with a clock that receives a response message without a Date header
-        //# field MUST record the time it was received and append a corresponding Date header
-        //# field to the message's header section if it is cached or forwarded downstream.
-        let sent = date::date(&fields).unwrap_or(admission.freshness.arrived);
-        fields.insert(header::DATE, date::value(sent));
-        fields
     }
 }
 

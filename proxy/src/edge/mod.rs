@@ -8,6 +8,7 @@ mod fetch;
 mod follow;
 mod lookup;
 mod pass;
+mod sanitised;
 
 use std::collections::HashMap;
 use std::sync::Arc;

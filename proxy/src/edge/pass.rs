@@ -13,7 +13,8 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{BError, Error, ErrorType};
 
 use super::decide::Asked;
-use super::fetch::{self, Sanitised};
+use super::fetch;
+use super::sanitised::{NOT_FOR_CLIENTS, Sanitised};
 use super::{Context, Shared, deliver, downstream};
 use crate::event::Failure;
 use crate::field::{self, hop};
@@ -123,7 +124,7 @@ fn clean(response: &mut ResponseHeader) {
             response.remove_header(&name);
         }
     }
-    for name in fetch::NOT_FOR_CLIENTS {
+    for name in NOT_FOR_CLIENTS {
         response.remove_header(&name);
     }
 }
