@@ -265,7 +265,7 @@ fn head(
     trail: &Trail,
     bodiless: bool,
 ) -> Result<ResponseHeader, BError> {
-    let mut head = ResponseHeader::build(reply.status, Some(reply.fields.len() + 6))?;
+    let mut head = ResponseHeader::build_no_case(reply.status, Some(reply.fields.len() + 6))?;
     for (name, value) in reply.fields.iter().filter(|(name, _)| !NOT_FOR_CLIENTS.contains(name)) {
         head.append_header(name.clone(), value.clone())?;
     }
