@@ -178,19 +178,19 @@ pub(super) async fn send(
     if context.trail.hit || context.trail.collapsed {
         context.trail.ttl = reply.ttl;
     }
-    let bodiless = matches!(reply.status.as_u16(), 204 | 304);
-    if reply.length.is_none() && session.req_header().version == Version::HTTP_10 {
-        // Its end is told by the end of the connection.
+    let session = session.as_downstream_mut();
+    let framing = Framing::of(&reply, session.req_header().version);
+    let to_head = session.req_header().method == Method::HEAD;
+    if framing == Framing::Close {
         session.set_keepalive(None);
     }
-    let method = session.req_header().method.clone();
-    let head = head(session, &reply, &context.trail, bodiless)?;
+    let mut head = head(reply.status, reply.fields, framing);
+    sign(&mut head, &context.trail)?;
     downstream::keep_date(session, &head);
-    session.as_downstream_mut().write_response_header(Box::new(head)).await?;
-    if bodiless || method == Method::HEAD {
+    session.write_response_header(Box::new(head)).await?;
+    if framing == Framing::NoBody || to_head {
         return Ok(());
     }
-    let session = session.as_downstream_mut();
     match reply.body {
         Source::Nothing => session.write_response_body(Bytes::new(), true).await,
         Source::Pieces(pieces) => {
@@ -259,27 +259,48 @@ async fn relay(
     session.write_response_body(Bytes::new(), true).await
 }
 
-fn head(
-    session: &Session,
-    reply: &Reply,
-    trail: &Trail,
-    bodiless: bool,
-) -> Result<ResponseHeader, BError> {
-    let mut head = ResponseHeader::build_no_case(reply.status, Some(reply.fields.len() + 6))?;
-    for (name, value) in reply.fields.iter().filter(|(name, _)| !NOT_FOR_CLIENTS.contains(name)) {
-        head.append_header(name.clone(), value.clone())?;
-    }
-    match reply.length {
-        Some(length) if !bodiless => {
-            head.insert_header(header::CONTENT_LENGTH, length.to_string())?;
+/// How the end of an answer is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    /// It has no body.
+    NoBody,
+    /// By its length.
+    Length(u64),
+    /// By a last chunk.
+    Chunked,
+    /// By the end of the connection, or of the stream.
+    Close,
+}
+
+impl Framing {
+    fn of(reply: &Reply, version: Version) -> Self {
+        match reply.length {
+            _ if matches!(reply.status.as_u16(), 204 | 304) => Self::NoBody,
+            Some(length) => Self::Length(length),
+            None if version == Version::HTTP_11 => Self::Chunked,
+            None => Self::Close,
         }
-        Some(_) | None => drop(head.remove_header(&header::CONTENT_LENGTH)),
     }
-    if reply.length.is_none() && !bodiless && session.req_header().version == Version::HTTP_11 {
-        head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+}
+
+fn head(status: StatusCode, mut fields: HeaderMap, framing: Framing) -> ResponseHeader {
+    for name in NOT_FOR_CLIENTS {
+        fields.remove(name);
     }
-    sign(&mut head, trail)?;
-    Ok(head)
+    fields.remove(header::CONTENT_LENGTH);
+    match framing {
+        Framing::Length(length) => {
+            fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        Framing::Chunked => {
+            fields.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        Framing::NoBody | Framing::Close => {}
+    }
+    let (mut parts, ()) = http::Response::new(()).into_parts();
+    parts.status = status;
+    parts.headers = fields;
+    parts.into()
 }
 
 /// Says who answers, and how it came about.
