@@ -126,8 +126,15 @@ impl ProxyHttp for Edge {
         context.route = Some(Arc::clone(&asked.route));
         match asked.plan {
             Plan::LookUp => {
-                follow::answer(&self.shared, session, context, asked).await?;
-                Ok(true)
+                let answered = follow::answer(&self.shared, session, context, asked).await;
+                // What is not said to be the origin's fault is that of the client's connection:
+                // nothing else is touched there.
+                answered.map(|()| true).map_err(|mut error| {
+                    if *error.esource() == ErrorSource::Unset {
+                        error.as_down();
+                    }
+                    error
+                })
             }
             Plan::Pass(fwd, detail) => {
                 context.trail = Trail { fwd: Some(fwd), detail, ..Trail::default() };
