@@ -1,6 +1,7 @@
 //! Declares options: one field is the option, its manual, its default and its example.
 
 use crate::fault::{Fault, Faults};
+use crate::shape::Shape;
 
 /// One option as it is declared.
 #[derive(Debug, Clone, Copy)]
@@ -14,7 +15,7 @@ pub struct Field {
     /// A value in TOML that shows its use; its default if there is no other.
     pub example: &'static str,
     pub(crate) expected: fn() -> String,
-    pub(crate) fields: fn() -> &'static [Self],
+    pub(crate) shape: fn() -> Shape,
     pub(crate) accepts: fn(&str) -> Result<(), Vec<Fault>>,
 }
 
@@ -39,7 +40,12 @@ impl Field {
     /// The options within this one, if it is a table or a list of tables.
     #[must_use]
     pub fn fields(&self) -> &'static [Self] {
-        (self.fields)()
+        self.shape().fields()
+    }
+
+    /// What may be written.
+    pub(crate) fn shape(&self) -> Shape {
+        (self.shape)()
     }
 
     /// Reads `toml` as a value of this option; each `${NAME}` in it counts as set.
@@ -84,7 +90,7 @@ macro_rules! options {
                 node: &$crate::decode::Node<'_>,
             ) -> Option<Self> {
                 let table = decoder.table(node, "a table")?;
-                decoder.refuse_unknown(table, Self::fields());
+                decoder.refuse_unknown(table, Self::FIELDS);
                 Some(Self {
                     $($key: decoder.field(
                         node,
@@ -97,18 +103,21 @@ macro_rules! options {
                 })
             }
 
-            fn fields() -> &'static [$crate::declare::Field] {
-                const FIELDS: &[$crate::declare::Field] = &[$($crate::declare::Field {
-                    name: $crate::declare::bare_key(stringify!($key)),
-                    manual: &[$($manual),+],
-                    need: $crate::declare::Need::$need $(($default))?,
-                    example: $crate::declare::first(&[$($example,)? $($default)?]),
-                    expected: <$type as $crate::decode::Value>::expected,
-                    fields: <$type as $crate::decode::Value>::fields,
-                    accepts: $crate::declare::accepts::<$type>,
-                }),+];
-                FIELDS
+            fn shape() -> $crate::shape::Shape {
+                $crate::shape::Shape::Table(Self::FIELDS)
             }
+        }
+
+        impl $table {
+            pub(crate) const FIELDS: &[$crate::declare::Field] = &[$($crate::declare::Field {
+                name: $crate::declare::bare_key(stringify!($key)),
+                manual: &[$($manual),+],
+                need: $crate::declare::Need::$need $(($default))?,
+                example: $crate::declare::first(&[$($example,)? $($default)?]),
+                expected: <$type as $crate::decode::Value>::expected,
+                shape: <$type as $crate::decode::Value>::shape,
+                accepts: $crate::declare::accepts::<$type>,
+            }),+];
         }
     )+};
 }
@@ -137,6 +146,10 @@ macro_rules! words {
                     decoder.report_name(&written, "one of", [$($word),+].into_iter());
                 }
                 value
+            }
+
+            fn shape() -> $crate::shape::Shape {
+                $crate::shape::Shape::Words(&[$($word),+])
             }
         }
     )+};

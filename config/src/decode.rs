@@ -12,6 +12,7 @@ use crate::declare::{Field, Need};
 use crate::fault::{Fault, Place, nearest};
 use crate::pattern::{HostPattern, PathPattern};
 use crate::settings::OriginServer;
+use crate::shape::Shape;
 use crate::text::{self, UnfilledReason, Unread};
 
 /// A node of the tree.
@@ -34,16 +35,17 @@ pub(crate) trait Value: Sized {
     /// Reads `node`; nothing means that a fault was reported.
     fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Self>;
 
-    /// The options within it.
-    fn fields() -> &'static [Field] {
-        &[]
-    }
+    /// What may be written.
+    fn shape() -> Shape;
 }
 
 /// What is written as a TOML string.
 pub(crate) trait Text: Sized {
     /// What a person is told to write, such as `a duration such as "30s"`.
     const EXPECTED: &'static str;
+
+    /// A regular expression that every such string matches, and few others.
+    const PATTERN: &'static str;
 
     /// Reads `text`, in which the environment is filled in.
     fn read(text: &str) -> Result<Self, Unread>;
@@ -352,10 +354,15 @@ impl<T: Text> Value for T {
     fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Self> {
         decoder.text(node)
     }
+
+    fn shape() -> Shape {
+        Shape::Text(Some(T::PATTERN))
+    }
 }
 
 impl Text for Duration {
     const EXPECTED: &'static str = "a duration such as \"30s\"";
+    const PATTERN: &'static str = text::DURATION_PATTERN;
 
     fn read(text: &str) -> Result<Self, Unread> {
         text::read_duration(text)
@@ -364,6 +371,7 @@ impl Text for Duration {
 
 impl Text for SocketAddr {
     const EXPECTED: &'static str = "an IP address and a port such as \"127.0.0.1:8080\"";
+    const PATTERN: &'static str = r"^\S+:[0-9]{1,5}$";
 
     fn read(text: &str) -> Result<Self, Unread> {
         text::read_address(text)
@@ -372,6 +380,7 @@ impl Text for SocketAddr {
 
 impl Text for OriginServer {
     const EXPECTED: &'static str = "a URL without path such as \"http://127.0.0.1:8000\"";
+    const PATTERN: &'static str = r"^https?://[^/?#@\s]+/?$";
 
     fn read(text: &str) -> Result<Self, Unread> {
         text::read_server(text)
@@ -380,6 +389,7 @@ impl Text for OriginServer {
 
 impl Text for PathPattern {
     const EXPECTED: &'static str = "a path pattern such as \"/images/**\"";
+    const PATTERN: &'static str = r"^(\*\*)?/";
 
     fn read(text: &str) -> Result<Self, Unread> {
         Self::read(text)
@@ -388,6 +398,7 @@ impl Text for PathPattern {
 
 impl Text for HostPattern {
     const EXPECTED: &'static str = "a host such as \"a.example\" or \"*.example\"";
+    const PATTERN: &'static str = r"^(\*\.)?[^*/?#@\s]+$";
 
     fn read(text: &str) -> Result<Self, Unread> {
         Self::read(text)
@@ -406,6 +417,10 @@ impl Value for bool {
         }
         value
     }
+
+    fn shape() -> Shape {
+        Shape::Truth
+    }
 }
 
 impl Value for String {
@@ -415,6 +430,10 @@ impl Value for String {
 
     fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Self> {
         decoder.string(node, "a string")
+    }
+
+    fn shape() -> Shape {
+        Shape::Text(None)
     }
 }
 
@@ -430,5 +449,9 @@ impl Value for PathBuf {
             return None;
         }
         Some(decoder.in_folder(&path))
+    }
+
+    fn shape() -> Shape {
+        Shape::Text(None)
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use crate::declare::Field;
 use crate::decode::{Decoder, Node, Text, Value, Written, shown};
+use crate::shape::Shape;
 use crate::text::{self, Unread};
 
 /// The version of the language, of which there is one.
@@ -25,6 +25,10 @@ impl Value for Version {
         }
         decoder.refuse(node, Self::expected());
         None
+    }
+
+    fn shape() -> Shape {
+        Shape::Whole(1, 1)
     }
 }
 
@@ -44,6 +48,10 @@ impl Value for Threads {
         decoder.refuse(node, Self::expected());
         None
     }
+
+    fn shape() -> Shape {
+        Shape::Whole(1, 1024)
+    }
 }
 
 /// The number of `node`, if it is a whole one within `range`.
@@ -61,6 +69,7 @@ pub(crate) struct Bytes(pub(crate) u64);
 
 impl Text for Bytes {
     const EXPECTED: &'static str = "a size such as \"64MiB\"";
+    const PATTERN: &'static str = text::SIZE_PATTERN;
 
     fn read(text: &str) -> Result<Self, Unread> {
         text::read_size(text).map(Self)
@@ -73,6 +82,7 @@ pub(crate) struct Wait(pub(crate) Duration);
 
 impl Text for Wait {
     const EXPECTED: &'static str = "a duration above zero such as \"30s\"";
+    const PATTERN: &'static str = text::DURATION_PATTERN;
 
     fn read(text: &str) -> Result<Self, Unread> {
         match text::read_duration(text)? {
@@ -88,6 +98,7 @@ pub(crate) struct Name(pub(crate) String);
 
 impl Text for Name {
     const EXPECTED: &'static str = "a name of letters, digits, \"-\", \"_\" and \".\"";
+    const PATTERN: &'static str = text::NAME_PATTERN;
 
     fn read(text: &str) -> Result<Self, Unread> {
         text::read_name(text).map(Self)
@@ -117,6 +128,10 @@ impl Value for Reference {
         let name = decoder.string(node, &Self::expected())?;
         Some(Self { name, raw: node.get_ref().as_str()?.to_owned() })
     }
+
+    fn shape() -> Shape {
+        Shape::Text(Some(text::NAME_PATTERN))
+    }
 }
 
 /// The name of a header field or of a cookie.
@@ -125,6 +140,7 @@ pub(crate) struct Token(pub(crate) String);
 
 impl Text for Token {
     const EXPECTED: &'static str = "a name such as \"sessionid\" or \"Authorization\"";
+    const PATTERN: &'static str = text::TOKEN_PATTERN;
 
     fn read(text: &str) -> Result<Self, Unread> {
         text::read_token(text).map(Self)
@@ -137,6 +153,7 @@ pub(crate) struct HostOverride(pub(crate) String);
 
 impl Text for HostOverride {
     const EXPECTED: &'static str = "a host such as \"api.example\" or \"api.example:8000\"";
+    const PATTERN: &'static str = r"^[^/?#@\s]+$";
 
     fn read(text: &str) -> Result<Self, Unread> {
         text::read_authority(text)?;
@@ -171,6 +188,10 @@ impl Value for Secret {
         };
         decoder.report(decoder.written(node, ()), Self::expected(), found);
         None
+    }
+
+    fn shape() -> Shape {
+        Shape::Text(Some("^[!-~]+$"))
     }
 }
 
@@ -209,10 +230,13 @@ impl<T: Value, const MIN: usize, const MAX: usize> Value for List<T, MIN, MAX> {
         Some(Self(decoded.into_iter().flatten().collect()))
     }
 
-    fn fields() -> &'static [Field] {
-        T::fields()
+    fn shape() -> Shape {
+        Shape::List { element: Box::new(T::shape()), min: MIN, max: MAX }
     }
 }
+
+/// The most values that may stand in place of one.
+const MOST: usize = 256;
 
 /// One value, or a list of at least one.
 #[derive(Debug, Clone)]
@@ -225,7 +249,7 @@ impl<T: Value> Value for OneOrMany<T> {
 
     fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Self> {
         if node.get_ref().is_array() {
-            return List::<T, 1, 256>::decode(decoder, node).map(|list| Self(list.0));
+            return List::<T, 1, MOST>::decode(decoder, node).map(|list| Self(list.0));
         }
         if !node.get_ref().is_str() {
             decoder.refuse(node, Self::expected());
@@ -233,6 +257,10 @@ impl<T: Value> Value for OneOrMany<T> {
         }
         let value = T::decode(decoder, node)?;
         Some(Self(vec![decoder.written(node, value)]))
+    }
+
+    fn shape() -> Shape {
+        Shape::OneOrMany { element: Box::new(T::shape()), max: MOST }
     }
 }
 
@@ -269,8 +297,8 @@ impl<T: Value, const MIN: usize> Value for Named<T, MIN> {
         Some(Self(named))
     }
 
-    fn fields() -> &'static [Field] {
-        T::fields()
+    fn shape() -> Shape {
+        Shape::Named { table: Box::new(T::shape()), min: MIN }
     }
 }
 
@@ -305,5 +333,9 @@ impl Value for ByStatus {
             });
         }
         Some(Self(durations))
+    }
+
+    fn shape() -> Shape {
+        Shape::Map { key: "^[2-5][0-9]{2}$", value: Box::new(Duration::shape()) }
     }
 }

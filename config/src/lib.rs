@@ -11,13 +11,13 @@ mod fault;
 mod kind;
 mod options;
 mod pattern;
+pub mod reference;
 mod settings;
+mod shape;
 pub mod text;
 
 use std::net::SocketAddr;
 use std::path::Path;
-
-use decode::Value as _;
 
 pub use declare::{Field, Need};
 pub use fault::{Fault, Faults, Place};
@@ -47,7 +47,7 @@ pub fn parse(
 /// The options of a file as they are declared, those within others at [`Field::fields`].
 #[must_use]
 pub fn declared() -> &'static [Field] {
-    options::Options::fields()
+    options::Options::FIELDS
 }
 
 /// The policies that are there without being written, in TOML.

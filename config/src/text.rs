@@ -18,6 +18,18 @@ const LONGEST_NAME: usize = 64;
 const DURATION_UNITS: [(&str, u64); 5] =
     [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
+/// A regular expression for every text that [`read_duration`] reads but the empty one.
+pub(crate) const DURATION_PATTERN: &str = "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$";
+
+/// A regular expression for every text that [`read_size`] reads.
+pub(crate) const SIZE_PATTERN: &str = "^[0-9]+([KMGT]i?)?B$";
+
+/// A regular expression for every text that [`read_name`] reads.
+pub(crate) const NAME_PATTERN: &str = "^[0-9A-Za-z_.-]{1,64}$";
+
+/// A regular expression for every text that [`read_token`] reads.
+pub(crate) const TOKEN_PATTERN: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
+
 /// The units of a size, in bytes; the binary ones first, from large to small.
 const SIZE_UNITS: [(&str, u64); 9] = [
     ("TiB", 1 << 40),
