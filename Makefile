@@ -6,7 +6,7 @@ SUITE ?=
 SUITE_TEST := passes_the_http_cache_tests_suite
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fmt lint unit e2e conformance conformance-current fuzz \
+.PHONY: help run test fmt lint unit e2e conformance conformance-current docs fuzz \
 	to-build to-test
 
 help: ## Show this list
@@ -52,6 +52,9 @@ conformance-current: ## Run the current suite: make conformance-current SUITE=..
 	$(CARGO) build -p forebay
 	node tests/conformance/run.mjs --suite "$(SUITE)" --forebay target/debug/forebay \
 		--expected tests/conformance/expected-non-passes-current.txt
+
+docs: ## Write config/REFERENCE.md and config/schema.json anew
+	UPDATE=1 $(CARGO) test -p forebay-config --test reference fresh
 
 fuzz: ## Run each fuzz target for a minute (needs nightly Rust and cargo-fuzz)
 	@command -v cargo-fuzz >/dev/null || { echo "needs: cargo install cargo-fuzz"; exit 2; }

@@ -76,7 +76,7 @@ async fn a_port_in_use_is_named() {
 async fn helps() {
     let output = run_forebay(&["--help"]).await;
     assert_eq!(output.status.code(), Some(0));
-    for command in ["serve", "demo"] {
+    for command in ["serve", "demo", "check", "reference"] {
         assert!(text(&output.stdout).contains(command), "{}", text(&output.stdout));
     }
 }
@@ -85,4 +85,56 @@ async fn helps() {
 async fn an_unknown_command_is_refused() {
     let output = run_forebay(&["sreve"]).await;
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+}
+
+/// Checks a settings file that has that text.
+async fn check_file(config: &str) -> (Option<i32>, String, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("forebay.toml");
+    fs::write(&file, config).expect("it can be written");
+    let path = file.to_str().expect("a path in UTF-8");
+    let Output { status, stdout, stderr } = run_forebay(&["check", path]).await;
+    (status.code(), text(&stdout).replace(path, "forebay.toml"), text(&stderr))
+}
+
+#[tokio::test]
+async fn a_file_without_a_fault_is_summed_up() {
+    let (code, said, complaint) = check_file(&config()).await;
+    assert_eq!(code, Some(0), "{complaint}");
+    assert_eq!(said, "forebay.toml: 1 listener, 1 origin, 1 route: no fault\n");
+    assert_eq!(complaint, "");
+    let more = "[listeners.other]\naddress = \"127.0.0.1:0\"\n";
+    let (_, said, complaint) = check_file(&format!("{}\n{more}", config())).await;
+    assert!(said.contains("2 listeners, 1 origin"), "{said}{complaint}");
+}
+
+#[tokio::test]
+async fn check_tells_the_faults_that_serve_tells() {
+    let config = config().replace("memory =", "memry =").replace("\"2s\"", "\"soon\"");
+    let (code, said, complaint) = check_file(&config).await;
+    assert_eq!((code, said.as_str()), (Some(1), ""), "{complaint}");
+    assert!(complaint.contains("memory") && complaint.contains("soon"), "{complaint}");
+    let (_, served) = serve_with(&config).await;
+    let without_folders = |text: &str| -> Vec<String> {
+        let last = |line: &str| line.rsplit('/').next().unwrap_or(line).to_owned();
+        text.lines().map(last).collect()
+    };
+    assert_eq!(without_folders(&complaint), without_folders(&served));
+}
+
+#[tokio::test]
+async fn check_names_a_missing_file() {
+    let output = run_forebay(&["check", "/nowhere/forebay.toml"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("/nowhere/forebay.toml"), "{}", text(&output.stderr));
+}
+
+#[tokio::test]
+async fn the_manual_and_the_schema_are_printed() {
+    let manual = run_forebay(&["reference"]).await;
+    assert_eq!(manual.status.code(), Some(0), "{}", text(&manual.stderr));
+    assert_eq!(text(&manual.stdout), include_str!("../config/REFERENCE.md"));
+    let schema = run_forebay(&["reference", "--schema"]).await;
+    assert_eq!(schema.status.code(), Some(0), "{}", text(&schema.stderr));
+    assert_eq!(text(&schema.stdout), include_str!("../config/schema.json"));
 }

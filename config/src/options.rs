@@ -53,15 +53,15 @@ options! {
 
     /// The certificate of a listener.
     Tls {
-        /// A PEM file with the certificate and its chain, seen from the folder of this file.
+        /// A PEM file with the certificate and its chain, seen from the folder of the settings file.
         cert: PathBuf = Required, example r#""tls.crt""#;
-        /// A PEM file with the private key, seen from the folder of this file.
+        /// A PEM file with the private key, seen from the folder of the settings file.
         key: PathBuf = Required, example r#""tls.key""#;
     }
 
     /// A group of servers that give the same answers.
     Origin {
-        /// The servers: scheme, host and, unless it is that of the scheme, port. From 1 to 64.
+        /// The servers: scheme, host and, unless it is that of the scheme, port.
         servers: List<OriginServer, 1, 64> = Required, example r#"["http://127.0.0.1:8000"]"#;
         /// What `Host` says to the servers. Left out, it is what the client said.
         host: HostOverride = Optional, example r#""api.example""#;
@@ -69,7 +69,7 @@ options! {
         timeouts: Timeouts = Default("{}"), example r#"{ first_byte = "5s" }"#;
         /// How long a connection without a request is kept. `"0s"` closes it at once.
         idle: Duration = Default(r#""60s""#);
-        /// A PEM file with the authorities to trust for `https`, seen from the folder of this
+        /// A PEM file with the authorities to trust for `https`, seen from the folder of the settings
         /// file. Left out, those of the system are trusted. A server is always verified.
         ca: PathBuf = Optional, example r#""ca.pem""#;
     }
@@ -95,7 +95,8 @@ options! {
 
     /// How much is stored.
     Cache {
-        /// The memory for stored responses. When it is full, those of least use are evicted.
+        /// The memory for stored responses, heads and tables included. When it is full, those of
+        /// least use are evicted.
         memory: Bytes = Default(r#""512MiB""#), example r#""2GiB""#;
         /// The largest body that is stored. A larger one goes through.
         max_object: Bytes = Default(r#""64MiB""#), example r#""8MiB""#;
@@ -108,7 +109,7 @@ options! {
         /// How long a stop waits for requests that are running.
         grace: Duration = Default(r#""30s""#);
         /// The socket over which a new process takes the listeners of the old one, seen from the
-        /// folder of this file. Left out, a new process cannot take them.
+        /// folder of the settings file. Left out, a new process cannot take them.
         upgrade_socket: PathBuf = Optional, example r#""/run/forebay/upgrade.sock""#;
     }
 
@@ -116,15 +117,18 @@ options! {
     Policy {
         /// `"cache-first"` answers from the cache while the stored response is fresh. `"bypass"`
         /// sends every request to the origin and stores nothing.
-        strategy: Strategy = Default(r#""cache-first""#);
-        /// How long a response is fresh, where `ttl_mode` lets the policy say it. It is meant for
-        /// answers to what was asked for; for errors, see `ttl_by_status`.
+        strategy: Strategy = Default(r#""cache-first""#), example r#""bypass""#;
+        /// How long a response is fresh, where `ttl_mode` lets the policy say it. It is only for
+        /// the statuses 200, 203, 204, 206, 300, 301 and 308; for others, errors above all, there
+        /// is `ttl_by_status`.
         ttl: Duration = Optional, example r#""5m""#;
-        /// `"respect"` uses `ttl` last: after what the origin says about freshness, and after the
-        /// `heuristic`. `"default"` uses `ttl` before the heuristic. `"override"` uses `ttl`
-        /// instead of what the origin says.
+        /// Who is asked for the lifetime, in which order:
+        ///
+        /// - `"respect"`: the origin, the `heuristic`, `ttl`
+        /// - `"default"`: the origin, `ttl`, the heuristic
+        /// - `"override"`: `ttl`, the origin, the heuristic; `no-store` and `private` still hold
         ttl_mode: TtlMode = Default(r#""respect""#), example r#""default""#;
-        /// The same as `ttl` for single status codes, from 200 to 599.
+        /// The same as `ttl` for single status codes, from 200 to 599. It goes before `ttl`.
         ttl_by_status: ByStatus = Default("{}"), example r#"{ 404 = "10s", 301 = "1h" }"#;
         /// How long a stale response may answer while it is revalidated in the background, if
         /// the origin does not say (RFC 5861 §3). Left out, it may not.
@@ -140,8 +144,9 @@ options! {
         /// stores it without the cookie, `"store"` stores it with the cookie for everybody.
         set_cookie: SetCookie = Default(r#""skip""#), example r#""strip""#;
         /// Patterns of paths whose responses never change, such as file names with a hash. Where
-        /// the origin says nothing about the freshness of a 200, it is fresh for a year, and
-        /// clients are told so with `immutable`.
+        /// the origin sends neither Cache-Control nor Expires, a 200 is fresh for a year (with
+        /// `ttl_mode = "respect"` the heuristic goes first), and clients are told so with
+        /// `immutable`. The patterns are written as in `routes.match.path`.
         immutable: List<PathPattern, 0, 256> = Default("[]"), example r#"["**/*.[0-9a-f]{8,}.*"]"#;
         /// The requests that do not use the cache.
         bypass_if: BypassIf = Default("{}"), example r#"{ cookies = ["sessionid"] }"#;

@@ -449,6 +449,19 @@ mod tests {
         }
 
         #[test]
+        fn a_pattern_matches_what_is_read(text in "[0-9]{0,3}[A-Za-z_.% -]{0,3}([0-9]{1,2}[hms]{1,2}){0,2}") {
+            let matches = |pattern| regex::Regex::new(pattern).unwrap().is_match(&text);
+            // A text may match and be too long or too large; an empty one is told by its length.
+            prop_assert_eq!(
+                read_duration(&text).is_ok(),
+                matches(DURATION_PATTERN) && !text.is_empty()
+            );
+            prop_assert_eq!(read_size(&text).is_ok(), matches(SIZE_PATTERN));
+            prop_assert_eq!(read_name(&text).is_ok(), matches(NAME_PATTERN));
+            prop_assert_eq!(read_token(&text).is_ok(), matches(TOKEN_PATTERN));
+        }
+
+        #[test]
         fn survives_any_text(text: String) {
             prop_assert_eq!(read_duration(&text).is_ok() && read_size(&text).is_ok(), false);
             prop_assert_eq!(read_address(&text).is_ok() && read_server(&text).is_ok(), false);

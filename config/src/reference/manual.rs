@@ -159,7 +159,18 @@ fn takes(field: &Field) -> String {
         Need::Optional => "Optional.".to_owned(),
         Need::Default(default) => format!("Default: `{default}`."),
     };
-    format!("*Takes* {}. {need}", with_code(&field.expected()))
+    let most = match field.shape() {
+        Shape::List { max, .. } => format!(", at most {max}"),
+        Shape::OneOrMany { max, .. } => format!(" of at most {max}"),
+        Shape::Named { .. }
+        | Shape::Table(_)
+        | Shape::Map { .. }
+        | Shape::Truth
+        | Shape::Whole(..)
+        | Shape::Text(_)
+        | Shape::Words(_) => String::new(),
+    };
+    format!("*Takes* {}{most}. {need}", with_code(&field.expected()))
 }
 
 /// `text` with what is in quotes or braces set as code.

@@ -1,7 +1,10 @@
 //! The command line: arguments to settings to a running server.
 
+mod check;
 mod demo;
+mod reference;
 mod serve;
+mod settings_file;
 
 use std::io;
 use std::process::ExitCode;
@@ -22,6 +25,10 @@ enum Command {
     Serve(serve::Arguments),
     /// Runs the edge in front of a sample platform, to try it with nothing else installed.
     Demo(demo::Arguments),
+    /// Tells every fault of a settings file, without serving.
+    Check(check::Arguments),
+    /// Prints the manual of all settings.
+    Reference(reference::Arguments),
 }
 
 /// Runs the program.
@@ -35,6 +42,11 @@ pub fn run() -> ExitCode {
     let done = match arguments.command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Reference(arguments) => {
+            reference::run(&arguments);
+            Ok(())
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

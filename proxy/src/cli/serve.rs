@@ -1,12 +1,12 @@
 //! `forebay serve`: runs the edge from a settings file, or in front of one origin.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use forebay_config::Settings;
 
-use super::{Refusal, say};
+use super::{Refusal, say, settings_file};
 use crate::server::{self, Plan};
 
 #[derive(Debug, Args)]
@@ -28,17 +28,14 @@ pub(super) struct Arguments {
     upgrade: bool,
 }
 
-/// The file that is read if none is named.
-const DEFAULT_FILE: &str = "forebay.toml";
+/// What to do where there is no settings file.
+const REMEDY: &str = "name a settings file with --config, or an origin with \
+                      --origin http://localhost:8000";
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Refusal> {
     let settings = match &arguments.origin {
         Some(url) => for_origin(arguments, url)?,
-        None => {
-            let named = || variable("FOREBAY_CONFIG").map(PathBuf::from);
-            let file = arguments.config.clone().or_else(named);
-            read(file.as_deref().unwrap_or(Path::new(DEFAULT_FILE)))?
-        }
+        None => settings_file::read(&settings_file::path(arguments.config.as_deref()), REMEDY)?,
     };
     if arguments.upgrade && settings.server.upgrade_socket.is_none() {
         return Err("--upgrade takes the sockets over through server.upgrade_socket, \
@@ -61,24 +58,4 @@ fn for_origin(arguments: &Arguments, url: &str) -> Result<Settings, Refusal> {
         settings.admin.address = address;
     }
     Ok(settings)
-}
-
-/// Reads a settings file.
-fn read(file: &Path) -> Result<Settings, Refusal> {
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        format!(
-            "cannot read {}: {error}. Name a settings file with --config, or an origin with \
-             --origin http://localhost:8000",
-            file.display()
-        )
-    })?;
-    let folder = file.parent().unwrap_or(Path::new(""));
-    Ok(forebay_config::parse(&file.display().to_string(), &text, folder, &variable)?)
-}
-
-/// A variable of the environment. One that is not Unicode is as good as unset: no settings can
-/// hold it.
-#[expect(clippy::disallowed_methods, reason = "the error says only that it is not there")]
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
 }
