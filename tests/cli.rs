@@ -123,6 +123,24 @@ async fn check_tells_the_faults_that_serve_tells() {
 }
 
 #[tokio::test]
+async fn check_finds_the_file_where_serve_does() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["forebay.toml", "other.toml"] {
+        fs::write(folder.path().join(name), config()).expect("it can be written");
+    }
+    let here = |named: Option<&str>| {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_forebay"));
+        command.arg("check").current_dir(folder.path()).env_remove("FOREBAY_CONFIG");
+        command.envs(named.map(|name| ("FOREBAY_CONFIG", name)));
+        command
+    };
+    for (named, found) in [(None, "forebay.toml: "), (Some("other.toml"), "other.toml: ")] {
+        let output = here(named).output().await.expect("the binary runs");
+        assert!(text(&output.stdout).starts_with(found), "{output:?}");
+    }
+}
+
+#[tokio::test]
 async fn check_names_a_missing_file() {
     let output = run_forebay(&["check", "/nowhere/forebay.toml"]).await;
     assert_eq!(output.status.code(), Some(1));

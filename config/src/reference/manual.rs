@@ -160,7 +160,7 @@ fn takes(field: &Field) -> String {
         Need::Default(default) => format!("Default: `{default}`."),
     };
     let most = match field.shape() {
-        Shape::List { max, .. } => format!(", at most {max}"),
+        Shape::List { max, .. } => format!(". At most {max} elements"),
         Shape::OneOrMany { max, .. } => format!(" of at most {max}"),
         Shape::Named { .. }
         | Shape::Table(_)
