@@ -182,8 +182,11 @@ async fn posts_are_never_collapsed() {
 async fn a_crowd_shares_the_failure_of_its_origin() {
     let origin = Origin::with("/a", Answer::ok("no").code(503).taking(SLOW)).await;
     let edge = Edge::before(&origin).await;
-    for reply in crowd(&edge, 50, |_| Request::get("/a")).await {
-        reply.answered(503, "no");
+    let replies = crowd(&edge, 50, |_| Request::get("/a")).await;
+    for reply in &replies {
+        reply.status(503);
     }
     assert_eq!(origin.count("/a"), 1);
+    // What the origin said to one is not for the others.
+    assert_eq!(replies.iter().filter(|reply| reply.text() == "no").count(), 1);
 }

@@ -17,6 +17,8 @@ use crate::stored::{Fields, Stored, StoredHead};
 pub(super) const WINDOW: usize = 16;
 /// How long a reader may hold back others who are ahead of it; then it gets no more.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// Up to this many bytes a body is kept, however much the bodies of others take.
+pub(super) const ALWAYS_KEPT: u64 = 1024 * 1024;
 /// How many interim responses are passed on.
 pub(super) const MOST_INTERIM: usize = 16;
 /// What became of a forward request, so far.
@@ -38,10 +40,16 @@ pub struct Arriving {
     pub head: StoredHead,
     /// The length of its body, if it was said.
     pub length: Option<u64>,
-    /// Whether it is being stored; if not, why.
+    /// Whether it is being stored; if not, why, and it is for its leader alone.
     pub verdict: Result<(), Detail>,
-    /// Whether it is for all who wait; if not, it is for its leader alone.
-    pub shared: bool,
+}
+
+impl Arriving {
+    /// Whether it says that the origin, or what is behind it, is down or has too much to do.
+    #[must_use]
+    pub fn is_overload(&self) -> bool {
+        matches!(self.head.status.as_u16(), 502..=504) && self.verdict == Err(Detail::NoFreshness)
+    }
 }
 
 /// How a body ended.
@@ -71,18 +79,27 @@ pub struct Flight<F> {
 struct State<F> {
     interim: Vec<(StatusCode, Fields)>,
     opening: Option<Opening<F>>,
-    /// Each piece with the number of readers that have yet to take it.
-    pieces: VecDeque<(Bytes, usize)>,
+    pieces: VecDeque<Piece>,
     /// The number of the first piece in `pieces`.
     first: usize,
     readers: usize,
     /// Pieces are kept for readers to come, and to be stored.
     keep: bool,
-    /// Bytes of `pieces`, as they are counted in `held`.
+    /// Bytes of `pieces` that are counted in `held`: those that came while they were kept.
     counted: u64,
     /// The bytes of `pieces` are counted elsewhere.
     handed_over: bool,
     end: Option<End>,
+}
+
+/// A piece of a body.
+#[derive(Debug)]
+struct Piece {
+    bytes: Bytes,
+    /// How many readers have yet to take it.
+    waiting: usize,
+    /// It came while the body was kept, and is counted in `held`.
+    counted: bool,
 }
 
 impl<F: Clone> Flight<F> {
@@ -165,16 +182,16 @@ impl<F: Clone> Flight<F> {
         let readers = state.readers;
         let mut left = 0;
         while state.pieces.len() >= WINDOW
-            && let Some((_, waiting)) = state.pieces.front()
-            && *waiting < readers
+            && let Some(first) = state.pieces.front()
+            && first.waiting < readers
         {
             // Whoever waits for this piece waits for those behind it as well.
-            left = *waiting;
+            left = first.waiting;
             state.drop_first(&self.held);
         }
         state.readers -= left;
-        for (_, waiting) in &mut state.pieces {
-            *waiting -= left;
+        for piece in &mut state.pieces {
+            piece.waiting -= left;
         }
         drop(state);
         self.changed.send_replace(());
@@ -183,12 +200,12 @@ impl<F: Clone> Flight<F> {
     fn add(&self, piece: Bytes) {
         let mut state = self.state();
         let length = piece.len() as u64;
-        let readers = state.readers;
-        state.pieces.push_back((piece, readers));
-        state.counted += length;
-        let held = self.held.fetch_add(length, Ordering::Relaxed) + length;
-        if held > self.limit {
-            state.keep = false;
+        let piece = Piece { bytes: piece, waiting: state.readers, counted: state.keep };
+        state.pieces.push_back(piece);
+        if state.keep {
+            state.counted += length;
+            let held = self.held.fetch_add(length, Ordering::Relaxed) + length;
+            state.keep = held <= self.limit || state.counted <= ALWAYS_KEPT;
         }
         state.drop_taken(&self.held);
         drop(state);
@@ -219,7 +236,7 @@ impl<F: Clone> Flight<F> {
     #[must_use]
     pub fn kept(&self) -> Option<Vec<Bytes>> {
         let state = self.state();
-        state.keep.then(|| state.pieces.iter().map(|(piece, _)| piece.clone()).collect())
+        state.keep.then(|| state.pieces.iter().map(|piece| piece.bytes.clone()).collect())
     }
 
     /// Ends the body.
@@ -242,8 +259,8 @@ impl<F: Clone> Flight<F> {
             return None;
         }
         state.readers += 1;
-        for (_, waiting) in &mut state.pieces {
-            *waiting += 1;
+        for piece in &mut state.pieces {
+            piece.waiting += 1;
         }
         drop(state);
         let changed = self.changed.subscribe();
@@ -253,17 +270,18 @@ impl<F: Clone> Flight<F> {
 
 impl<F> State<F> {
     fn drop_taken(&mut self, held: &AtomicU64) {
-        while !self.keep && self.pieces.front().is_some_and(|(_, waiting)| *waiting == 0) {
+        while !self.keep && self.pieces.front().is_some_and(|piece| piece.waiting == 0) {
             self.drop_first(held);
         }
     }
 
     fn drop_first(&mut self, held: &AtomicU64) {
-        if let Some((piece, _)) = self.pieces.pop_front() {
+        if let Some(piece) = self.pieces.pop_front() {
             self.first += 1;
-            if !self.handed_over {
-                self.counted -= piece.len() as u64;
-                held.fetch_sub(piece.len() as u64, Ordering::Relaxed);
+            if piece.counted && !self.handed_over {
+                let length = piece.bytes.len() as u64;
+                self.counted -= length;
+                held.fetch_sub(length, Ordering::Relaxed);
             }
         }
     }
@@ -340,11 +358,11 @@ impl<F: Clone> Passenger<F> {
             // It was left behind.
             return Some(Err(End::Broken));
         };
-        let Some((piece, waiting)) = state.pieces.get_mut(index) else {
+        let Some(next) = state.pieces.get_mut(index) else {
             return state.end.map(Err);
         };
-        let piece = piece.clone();
-        *waiting -= 1;
+        let piece = next.bytes.clone();
+        next.waiting -= 1;
         self.next += 1;
         state.drop_taken(&self.flight.held);
         drop(state);
@@ -361,8 +379,8 @@ impl<F: Clone> Drop for Passenger<F> {
             return;
         };
         state.readers -= 1;
-        for (_, waiting) in state.pieces.iter_mut().skip(taken) {
-            *waiting -= 1;
+        for piece in state.pieces.iter_mut().skip(taken) {
+            piece.waiting -= 1;
         }
         state.drop_taken(&self.flight.held);
         drop(state);

@@ -159,7 +159,7 @@ mod tests {
     use http::{HeaderMap, StatusCode};
     use proptest::prelude::*;
 
-    use super::flight::{MOST_INTERIM, PATIENCE, WINDOW};
+    use super::flight::{ALWAYS_KEPT, MOST_INTERIM, PATIENCE, WINDOW};
     use super::*;
     use crate::key::Target;
     use crate::stored::Fields;
@@ -178,7 +178,7 @@ mod tests {
 
     fn answer() -> Opening<&'static str> {
         let head = head(&[], &HeaderMap::new());
-        Opening::Answer(Arc::new(Arriving { head, length: None, verdict: Ok(()), shared: true }))
+        Opening::Answer(Arc::new(Arriving { head, length: None, verdict: Ok(()) }))
     }
 
     fn lead(flights: &Arc<Flights<&'static str>>) -> (Lead<&'static str>, Passenger<&'static str>) {
@@ -526,22 +526,33 @@ mod tests {
 
     #[tokio::test]
     async fn stops_keeping_where_all_bodies_together_pass_the_limit() {
-        let flights = flights(8);
-        let (first, first_passenger) = lead(&flights);
+        let quarters = |count: u64| {
+            let length = usize::try_from(count * ALWAYS_KEPT / 4).unwrap();
+            Bytes::from(vec![b'x'; length])
+        };
+        let flights = flights(2 * ALWAYS_KEPT);
+        let (first, _first_passenger) = lead(&flights);
         first.flight().open(answer(), true);
-        assert_eq!(first.flight().push(piece("12345")).await, Ok(()));
+        assert_eq!(first.flight().push(quarters(5)).await, Ok(()));
         let (second, second_passenger) = flights.alone();
         second.flight().open(answer(), true);
-        assert_eq!(second.flight().push(piece("123")).await, Ok(()));
+        assert_eq!(second.flight().push(quarters(3)).await, Ok(()));
         assert!(first.flight().is_kept() && second.flight().is_kept());
-        assert_eq!(second.flight().push(piece("4")).await, Ok(()));
+        assert_eq!(second.flight().push(quarters(2)).await, Ok(()));
         assert!(first.flight().is_kept() && !second.flight().is_kept());
-        assert_eq!(flights.held(), 9, "a passenger has yet to read it");
-        first.flight().end(End::Whole);
+        assert_eq!(second.flight().push(quarters(1)).await, Ok(()));
+        let held = 5 * ALWAYS_KEPT / 2;
+        assert_eq!(flights.held(), held, "a passenger has yet to read it; what follows counts not");
+
+        let (small, _small_passenger) = flights.alone();
+        small.flight().open(answer(), true);
+        assert_eq!(small.flight().push(quarters(1)).await, Ok(()));
+        assert!(small.flight().is_kept(), "what is small is kept, whatever others take");
+        drop(small);
+
         second.flight().end(End::Whole);
-        assert_eq!(all(second_passenger).await, ("1234".to_owned(), End::Whole));
-        assert_eq!(flights.held(), 5);
-        assert_eq!(all(first_passenger).await, ("12345".to_owned(), End::Whole));
+        let (text, end) = all(second_passenger).await;
+        assert_eq!((text.len() as u64, end), (6 * ALWAYS_KEPT / 4, End::Whole));
     }
 
     #[test]
@@ -572,6 +583,7 @@ mod tests {
             flight.open(answer(), true);
             let mut passengers = vec![(first, 0_u8)];
             let mut pushed = 0_u8;
+            let mut counted = 0_u8;
             for (step, which) in steps {
                 let which = which.min(passengers.len().saturating_sub(1));
                 match step {
@@ -598,7 +610,10 @@ mod tests {
                     }
                 }
                 let slowest = passengers.iter().map(|(_, next)| *next).min().unwrap_or(pushed);
-                let held = if flight.is_kept() { pushed } else { pushed - slowest };
+                if flight.is_kept() {
+                    counted = pushed;
+                }
+                let held = if flight.is_kept() { counted } else { counted.saturating_sub(slowest) };
                 prop_assert_eq!(flights.held(), u64::from(held));
             }
             flight.end(End::Whole);

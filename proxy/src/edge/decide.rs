@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use forebay_config::Route;
+use forebay_config::{Route, Routes, Strategy};
 use http::{HeaderValue, StatusCode, Version, header};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
@@ -45,21 +45,19 @@ const BROKEN_SETTINGS: Refusal =
 ///
 /// Why it is refused.
 pub(super) fn read(shared: &Shared, session: &mut Session) -> Result<Asked, Refusal> {
-    check(session)?;
     join_cookies(session.req_header_mut())?;
+    check(session)?;
+    let listener = session.server_addr().map(ToString::to_string);
     let has_body = !session.as_mut().is_body_empty();
     let tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
     let scheme = if tls { "https" } else { "http" };
     let address = session.client_addr().and_then(|address| address.as_inet()).map(|at| at.ip());
     let head = session.req_header();
-    let target = target(head, scheme)?;
+    let target = target(head, scheme, listener.as_deref())?;
     let route = shared.settings.routes.find(target.host(), target.path()).ok_or(NO_ROUTE)?;
     let origin = shared.origins.get(&route.origin.name).ok_or(BROKEN_SETTINGS)?;
     let mut ask = Ask::read(&head.method, &head.headers, has_body);
-    if let Some(path) = target.loose_path() {
-        let other = shared.settings.routes.find(target.host(), &path);
-        ask.ambiguous = other.is_none_or(|other| other.index != route.index);
-    }
+    ask.ambiguous = is_ambiguous(&shared.settings.routes, &target, route);
     let plan = plan(&ask, &head.headers, &route.policy);
     let client = Client {
         address,
@@ -80,6 +78,24 @@ pub(super) fn read(shared: &Shared, session: &mut Session) -> Result<Asked, Refu
         route: Arc::clone(route),
         origin: Arc::clone(origin),
     })
+}
+
+/// Whether the path would take another route as some origins read it: what one person sees there
+/// could be stored for all under this route.
+fn is_ambiguous(routes: &Routes, target: &Target, route: &Route) -> bool {
+    let find = |path: &str| routes.find(target.host(), path);
+    let loose = target.loose_path();
+    let path = loose.as_deref().unwrap_or(target.path());
+    let other = loose
+        .as_deref()
+        .is_some_and(|path| find(path).is_none_or(|other| other.index != route.index));
+    // Where case does not matter to an origin, only a route that bypasses the cache does.
+    let bypasses = |route: &Route| route.policy.strategy == Strategy::Bypass;
+    let capital = path.bytes().any(|byte| byte.is_ascii_uppercase());
+    other
+        || (capital
+            && !bypasses(route)
+            && find(&path.to_ascii_lowercase()).is_some_and(|other| bypasses(other)))
 }
 
 /// Refuses a head that leaves a doubt.
@@ -108,8 +124,8 @@ fn join_cookies(head: &mut RequestHeader) -> Result<(), Refusal> {
 }
 
 /// What the request asks for (RFC 9112 §3.2, RFC 9113 §8.3.1).
-fn target(head: &RequestHeader, scheme: &str) -> Result<Target, Refusal> {
-    let authority = authority(head)?;
+fn target(head: &RequestHeader, scheme: &str, listener: Option<&str>) -> Result<Target, Refusal> {
+    let authority = authority(head, listener)?;
     if !head.raw_path_is_utf8() {
         return Err(MALFORMED);
     }
@@ -125,7 +141,7 @@ fn target(head: &RequestHeader, scheme: &str) -> Result<Target, Refusal> {
 }
 
 /// The host that is asked for. Two that differ are one attack.
-fn authority(head: &RequestHeader) -> Result<&str, Refusal> {
+fn authority<'a>(head: &'a RequestHeader, listener: Option<&'a str>) -> Result<&'a str, Refusal> {
     let mut hosts = head.headers.get_all(header::HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
         (None, _) => None,
@@ -136,6 +152,8 @@ fn authority(head: &RequestHeader) -> Result<&str, Refusal> {
         (Some(named), Some(host)) if !named.eq_ignore_ascii_case(host) => Err(MALFORMED),
         (Some(named), _) => Ok(named),
         (None, Some(host)) => Ok(host),
+        // Before HTTP/1.1 there was one host to an address.
+        (None, None) if head.version == Version::HTTP_10 => listener.ok_or(MALFORMED),
         (None, None) => Err(MALFORMED),
     }
 }

@@ -10,6 +10,7 @@ use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
 use pingora::{BError, Error, ErrorType};
+use tokio::time::timeout;
 
 use super::sanitised::NOT_FOR_CLIENTS;
 use super::{Context, downstream};
@@ -187,7 +188,7 @@ pub(super) async fn send(
     let mut head = head(reply.status, reply.fields, framing);
     sign(&mut head, &context.trail)?;
     downstream::keep_date(session, &head);
-    session.write_response_header(Box::new(head)).await?;
+    write_head(session, head).await?;
     if framing == Framing::NoBody || to_head {
         return Ok(());
     }
@@ -215,15 +216,30 @@ pub(super) async fn unless_gone<T>(
     session: &mut ServerSession,
     news: impl Future<Output = T>,
 ) -> Result<T, BError> {
+    let deserted = downstream::deserted(session);
     tokio::select! {
         biased;
         news = news => Ok(news),
-        gone = session.read_body_or_idle(true) => match gone {
-            Err(error) => Err(error.into_down()),
-            Ok(_) => Error::e_explain(ErrorType::ConnectionClosed, "the client went away")
-                .map_err(|error: BError| error.into_down()),
-        },
+        gone = session.read_body_or_idle(true) => Err(gone.map_or_else(Error::into_down, |_| gone_away())),
+        () = deserted => Err(gone_away()),
     }
+}
+
+fn gone_away() -> BError {
+    Error::explain(ErrorType::ConnectionClosed, "the client went away").into_down()
+}
+
+/// Writes a head, in the time that a client may take to read.
+///
+/// # Errors
+///
+/// That it could not be written, or not in time.
+pub(super) async fn write_head(
+    session: &mut ServerSession,
+    head: ResponseHeader,
+) -> Result<(), BError> {
+    let written = timeout(SLOWEST_READ, session.write_response_header(Box::new(head))).await;
+    written.unwrap_or_else(|_late| Err(gone_away()))
 }
 
 /// Writes a body while it arrives.
@@ -324,5 +340,5 @@ pub(super) async fn interim(
     for (name, value) in fields.iter() {
         head.append_header(name, value)?;
     }
-    session.as_downstream_mut().write_response_header(Box::new(head)).await
+    write_head(session.as_downstream_mut(), head).await
 }

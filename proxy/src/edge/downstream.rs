@@ -6,6 +6,7 @@
 //!   that a request shorter than the preface is not kept waiting.
 //! - A head that drips in, byte by byte, is cut off after [`SLOWEST_HEAD`].
 
+use std::future::pending;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,6 +24,7 @@ use pingora::protocols::{
 };
 use pingora::server::ShutdownWatch;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 /// How a date is written, always.
@@ -42,6 +44,8 @@ const SLOWEST_HEAD: Duration = Duration::from_secs(20);
 pub struct Downstream {
     inner: Stream,
     stopping: ShutdownWatch,
+    /// The client will send no more.
+    silent: watch::Sender<bool>,
     told: Mutex<Told>,
     /// A head with its date put back, that is not written out yet.
     patched: Bytes,
@@ -82,6 +86,7 @@ impl Downstream {
             inner: stream,
             told: Mutex::new(Told { date: None, flush: false, reading }),
             stopping,
+            silent: watch::Sender::new(false),
             patched: Bytes::new(),
             unreported: 0,
             ahead: Bytes::new(),
@@ -136,9 +141,28 @@ pub(super) fn is_answered(session: &ServerSession) {
     });
 }
 
+/// Waits until the client will send no more and the edge is stopping: then what it waits for is
+/// not worth the wait.
+pub(super) fn deserted(session: &ServerSession) -> impl Future<Output = ()> + use<> {
+    let watches = stream(session).map(|this| (this.silent.subscribe(), this.stopping.clone()));
+    async move {
+        let Some((mut silent, mut stopping)) = watches else { return pending().await };
+        let both = async {
+            silent.wait_for(|silent| *silent).await.is_ok()
+                && stopping.wait_for(|stopping| *stopping).await.is_ok()
+        };
+        if !both.await {
+            pending::<()>().await;
+        }
+    }
+}
+
+fn stream(session: &ServerSession) -> Option<&Downstream> {
+    session.stream()?.as_any().downcast_ref()
+}
+
 fn tell(session: &ServerSession, change: impl FnOnce(&mut Told)) {
-    let stream = session.stream().and_then(|stream| stream.as_any().downcast_ref());
-    if let Some(Downstream { told, .. }) = stream {
+    if let Some(Downstream { told, .. }) = stream(session) {
         change(&mut told.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
@@ -219,7 +243,9 @@ impl AsyncRead for Downstream {
         }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut this.inner).poll_read(context, buffer))?;
-        if buffer.filled().len() > before && this.head_is_late() {
+        if buffer.filled().len() == before {
+            this.silent.send_replace(buffer.remaining() > 0);
+        } else if this.head_is_late() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         Poll::Ready(Ok(()))
@@ -237,7 +263,9 @@ impl Shutdown for Downstream {
 impl Peek for Downstream {
     async fn try_peek(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
         let mut stopping = self.stopping.clone();
+        // What has come already is answered, also in the last moment.
         tokio::select! {
+            biased;
             read = timeout(SLOWEST_START, self.read_ahead(buffer.len())) => read??,
             _ = stopping.wait_for(|stopping| *stopping) => {
                 return Err(io::ErrorKind::ConnectionAborted.into());

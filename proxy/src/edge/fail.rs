@@ -49,7 +49,10 @@ pub(super) async fn failed(
     error: &Error,
     context: &mut Context,
 ) -> FailToProxy {
-    let begun = session.response_written().is_some_and(|head| !head.status.is_informational());
+    // After a 101 the connection speaks another protocol: nothing of ours belongs there.
+    let begun = session.response_written().is_some_and(|head| {
+        !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS
+    });
     let answer = if begun { None } else { answer(error, origin::failure(error)) };
     let Some(Answer { status, detail }) = answer else {
         return FailToProxy { error_code: 0, can_reuse_downstream: false };
@@ -78,7 +81,7 @@ pub(super) async fn refuse(
     deliver::sign(&mut head, trail)?;
     let bodiless = session.req_header().method == Method::HEAD;
     let session = session.as_downstream_mut();
-    session.write_response_header(Box::new(head)).await?;
+    deliver::write_head(session, head).await?;
     if bodiless {
         return Ok(());
     }

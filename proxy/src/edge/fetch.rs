@@ -269,22 +269,18 @@ impl Fetch {
         if self.order.asked.ask.method == Method::HEAD && head.status == StatusCode::OK {
             self.confirm(head);
         }
-        // Who waits for an origin that fails shares the failure: it is in no one's name, and a
-        // crowd that asked again one by one would keep it down.
-        let shared = verdict.is_ok()
-            || (head.status.is_server_error() && verdict == Err(Detail::NoFreshness));
         let head = self.head(head.status, fields, &admission);
-        let arriving = Arc::new(Arriving { head, length, verdict, shared });
-        if shared {
+        let arriving = Arc::new(Arriving { head, length, verdict });
+        if verdict.is_ok() {
             self.shared.flights.note(&self.order.asked.key, true);
         } else {
             // Nobody who comes later may share it, nor wait for it in vain.
             self.lead.close();
-            if verdict.is_err_and(concerns_all) {
+            if !ranged && !arriving.is_overload() && verdict.is_err_and(concerns_all) {
                 self.shared.flights.note(&self.order.asked.key, false);
             }
         }
-        self.lead.flight().open(Opening::Answer(Arc::clone(&arriving)), shared);
+        self.lead.flight().open(Opening::Answer(Arc::clone(&arriving)), verdict.is_ok());
         self.take_body(exchange, &arriving).await;
         Ok(())
     }

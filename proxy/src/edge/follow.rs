@@ -234,8 +234,15 @@ impl Forwarding<'_> {
                     self.give(session, context, &stored).await?;
                 }
                 Opening::Answer(arriving) => {
+                    if company.is_some() && arriving.is_overload() {
+                        // The answer is its leader's. That the origin is down is for all who
+                        // wait: if they asked again one by one, they would keep it down.
+                        let status = Some(arriving.head.status);
+                        self.give_up(session, context, Failure::Invalid, status).await?;
+                        return Ok(Outcome::Answered);
+                    }
                     // A part is only for who asked for that part.
-                    let fits = arriving.shared
+                    let fits = arriving.verdict.is_ok()
                         && arriving.head.selecting.matches(&self.fields)
                         && (arriving.head.part.is_none() || self.wants_part());
                     if let Some(company) = company.filter(|_| !fits) {

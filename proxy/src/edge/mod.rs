@@ -112,6 +112,8 @@ impl ProxyHttp for Edge {
         // connection is not read as a request.
         let chunked = session.req_header().headers.contains_key(header::TRANSFER_ENCODING);
         session.set_pipelining_enabled(!chunked);
+        // Who has said all there is to say may still want the answer (RFC 9112 §9.6).
+        session.set_abort_on_close(false);
         downstream::head_is_whole(session);
         let asked = match decide::read(&self.shared, session) {
             Ok(asked) => asked,

@@ -114,6 +114,7 @@ pub(super) fn response(
         normalise_date(response)?;
         downstream::keep_date(session, response);
     }
+    downstream::is_arriving(session);
     deliver::sign(response, &context.trail)
 }
 

@@ -163,15 +163,19 @@ impl Target {
         self.path_and_query.split_at(self.path_length).0
     }
 
-    /// The path as origins read it that take `%2F` for a slash, several slashes for one, and what
-    /// follows a `;` for parameters; `None` if that is the same path.
+    /// The path as origins read it that decode it twice, take `%2F`, `\` or `%5C` for a slash,
+    /// several slashes for one, and what follows a `;` for parameters; `None` if that is the same
+    /// path.
     #[must_use]
     pub fn loose_path(&self) -> Option<String> {
         let path = self.path();
-        if !path.contains("//") && !path.contains(';') && !path.contains("%2F") {
+        if !path.contains("//") && !path.contains(';') && !path.contains('%') {
             return None;
         }
-        let decoded = path.replace("%2F", "/");
+        let decoded = path.replace("%25", "%");
+        let decoded = ["%2F", "%2f", "%5C", "%5c"]
+            .into_iter()
+            .fold(decoded, |decoded, slash| decoded.replace(slash, "/"));
         let mut loose = String::with_capacity(decoded.len());
         for segment in decoded.split('/').filter(|segment| !segment.is_empty()) {
             loose.push('/');
@@ -435,6 +439,9 @@ mod tests {
             ("//api///session/me", Some("/api/session/me")),
             ("/api/session;x=1/me;y", Some("/api/session/me")),
             ("/api%2fsession/me", Some("/api/session/me")),
+            ("/api%5Csession/me", Some("/api/session/me")),
+            ("/api%252fsession/me", Some("/api/session/me")),
+            ("/a%20b", None),
             ("/a//", Some("/a/")),
         ] {
             let target = Target::parse("http", "a.test", path).expect("a target");

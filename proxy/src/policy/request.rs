@@ -5,6 +5,7 @@ use http::{HeaderMap, Method, header};
 
 use crate::event::{Detail, Fwd};
 use crate::field::cache_control::RequestDirectives;
+use crate::field::list;
 
 /// What a request asks of the cache, read once from its head.
 #[derive(Clone, Debug)]
@@ -35,7 +36,7 @@ impl Ask {
             directives: RequestDirectives::parse(fields),
             authorized: fields.contains_key(header::AUTHORIZATION),
             has_body,
-            upgrade: fields.contains_key(header::UPGRADE),
+            upgrade: asks_to_switch(fields),
             ambiguous: false,
             for_origin: fields.contains_key(header::IF_MATCH)
                 || fields.contains_key(header::IF_UNMODIFIED_SINCE),
@@ -79,6 +80,12 @@ pub fn plan(ask: &Ask, fields: &HeaderMap, rules: &Policy) -> Plan {
 pub fn is_bypassed(fields: &HeaderMap, rules: &Policy) -> bool {
     rules.bypass_if.headers.iter().any(|name| fields.contains_key(name))
         || (!rules.bypass_if.cookies.is_empty() && carries_cookie(fields, &rules.bypass_if.cookies))
+}
+
+/// Whether a request asks for another protocol than HTTP. Curl and others offer `h2c` with every
+/// request; it is not taken up (RFC 9113 §3.1).
+fn asks_to_switch(fields: &HeaderMap) -> bool {
+    list::members(fields, &header::UPGRADE).any(|name| !name.eq_ignore_ascii_case(b"h2c"))
 }
 
 fn carries_cookie(fields: &HeaderMap, names: &[String]) -> bool {

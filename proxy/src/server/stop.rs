@@ -11,6 +11,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+/// How long nothing must have run before a server ends.
+const MOMENT: Duration = Duration::from_millis(300);
+
 /// The state of a stop.
 #[derive(Debug)]
 pub(super) struct Stop {
@@ -54,11 +57,21 @@ impl Stop {
         self.begun.send_replace(true);
     }
 
+    /// Waits until nothing has run for a moment: what was accepted last, and is shaking hands yet,
+    /// counts only then.
+    async fn quiet(&self) {
+        let mut running = self.running.subscribe();
+        while running.wait_for(|count| *count == 0).await.is_ok() {
+            if timeout(MOMENT, running.wait_for(|count| *count > 0)).await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// Begins to stop and waits until nothing runs, or too long.
     async fn drain(&self) {
         self.begin();
-        let mut running = self.running.subscribe();
-        if timeout(self.grace, running.wait_for(|count| *count == 0)).await.is_err() {
+        if timeout(self.grace, self.quiet()).await.is_err() {
             let left = *self.running.borrow();
             info!("{left} connections were still open after {:?}", self.grace);
         }
