@@ -190,3 +190,18 @@ async fn a_crowd_shares_the_failure_of_its_origin() {
     // What the origin said to one is not for the others.
     assert_eq!(replies.iter().filter(|reply| reply.text() == "no").count(), 1);
 }
+
+#[tokio::test]
+async fn a_range_that_is_not_there_does_not_part_the_crowd() {
+    let origin = Origin::start().await;
+    origin.answers_by("/a", |request| match request.field("range") {
+        Some(_) => Answer::status(416).field("Content-Range", "bytes */1"),
+        None => Answer::cached("a", "max-age=60").taking(SLOW),
+    });
+    let edge = Edge::before(&origin).await;
+    edge.get_with("/a", "Range", "bytes=9-").await.status(416);
+    for reply in crowd(&edge, 20, |_| Request::get("/a")).await {
+        reply.answered(200, "a");
+    }
+    assert_eq!(origin.count("/a"), 2);
+}

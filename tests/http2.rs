@@ -245,3 +245,16 @@ async fn h2_pseudo_fields_that_are_missing_or_double_are_refused() {
     double.push((":path", "/b"));
     is_refused(Frames::new(&double)).await;
 }
+
+#[tokio::test]
+async fn a_cookie_may_come_in_many_crumbs() {
+    let origin = Origin::with("/a", Answer::ok("a")).await;
+    let edge = Edge::before(&origin).await;
+    let client = Http2::open(&edge).await;
+    let request = (0..140).fold(Request::get("/a"), |request, number| {
+        request.field("cookie", &format!("c{number}=1"))
+    });
+    client.send(&request).await.answered(200, "a");
+    let cookie = origin.last("/a").field("cookie").expect("a cookie");
+    assert_eq!(cookie.split("; ").count(), 140, "{cookie}");
+}

@@ -138,3 +138,15 @@ async fn the_absolute_form_is_the_same_as_the_other() {
     connection.reply("GET").await.answered(200, "edge.test /a").hit();
     assert_eq!(origin.count("/a"), 1);
 }
+
+#[tokio::test]
+async fn http_1_0_needs_no_host() {
+    let origin = Origin::with("/a", Answer::cached("a", "max-age=60")).await;
+    let edge = Edge::before(&origin).await;
+    for _ in 0..2 {
+        let mut connection = edge.connect().await;
+        connection.send("GET /a HTTP/1.0\r\n\r\n").await;
+        connection.reply("GET").await.answered(200, "a");
+    }
+    assert_eq!(origin.count("/a"), 1);
+}

@@ -170,3 +170,40 @@ async fn requests_that_come_together_are_answered_in_order() {
     connection.reply("GET").await.answered(200, "a");
     connection.reply("GET").await.answered(200, "b");
 }
+
+#[tokio::test]
+async fn a_client_that_sends_no_more_still_gets_its_answer() {
+    let origin = Origin::with("/a", Answer::cached("a", "max-age=60")).await;
+    origin.answers("/b", Answer::cached("b", "no-store"));
+    let edge = Edge::before(&origin).await;
+    let requests = [Request::get("/a"), Request::get("/b"), Request::new("POST", "/b").body("x")];
+    for (request, body) in requests.iter().zip(["a", "b", "b"]) {
+        let mut connection = edge.connect().await;
+        connection.send(request.http1()).await;
+        connection.send_no_more().await;
+        connection.reply("GET").await.answered(200, body);
+    }
+}
+
+#[tokio::test]
+async fn an_offer_of_h2c_keeps_nobody_from_the_cache() {
+    let origin = Origin::with("/a", Answer::cached("a", "max-age=60")).await;
+    let edge = Edge::before(&origin).await;
+    edge.get("/a").await.answered(200, "a");
+    let offer = Request::get("/a").field("Connection", "Upgrade, HTTP2-Settings");
+    let offer = offer.field("Upgrade", "h2c").field("HTTP2-Settings", "AAMAAABkAAQAAP__");
+    edge.send(&offer).await.answered(200, "a").hit();
+}
+
+#[tokio::test]
+async fn what_is_passed_on_goes_out_as_it_comes_in() {
+    let gate = Gate::closed();
+    let origin = Origin::with("/a", Answer::held("first", &gate, " second")).await;
+    let edge = Edge::before(&origin).await;
+    let mut connection = edge.connect().await;
+    connection.send(Request::new("POST", "/a").body("x").http1()).await;
+    connection.head().await.status(200);
+    assert_eq!(connection.bytes(5).await, b"first");
+    gate.open();
+    assert_eq!(connection.bytes(7).await, b" second");
+}

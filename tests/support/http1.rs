@@ -41,6 +41,11 @@ impl Connection {
         drop(soon("to write a request", written).await);
     }
 
+    /// Sends no more, and waits for what is answered.
+    pub(crate) async fn send_no_more(&mut self) {
+        drop(soon("to end what is sent", self.stream.shutdown()).await);
+    }
+
     pub(crate) async fn request(&mut self, request: &Request) -> Reply {
         self.send(request.http1()).await;
         self.reply(&request.method).await
