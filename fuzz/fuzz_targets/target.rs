@@ -17,6 +17,13 @@ fuzz_target!(|input: (&str, &str, &str)| {
         assert!(!target.path().split('/').any(|segment| segment == "." || segment == ".."));
         assert!(!target.to_string().bytes().any(|byte| byte.is_ascii_control() || byte == b' '));
         assert!(http::uri::PathAndQuery::try_from(target.path()).is_ok());
+        // However loosely it is read, it stays a path, and reads the same the second time.
+        if let Some(loose) = target.loose_path()
+            && let Ok(again) = Target::parse(scheme, target.authority(), &loose)
+        {
+            assert!(loose.starts_with('/') || loose.is_empty());
+            assert!(!again.path().contains("//"));
+        }
         let key = Key::of(&target);
         assert_eq!(Key::from_bytes(key.as_bytes().clone()), Some(key));
     }

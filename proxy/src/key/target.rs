@@ -165,7 +165,7 @@ impl Target {
 
     /// The path as origins read it that decode it twice, take `%2F`, `\` or `%5C` for a slash,
     /// several slashes for one, and what follows a `;` for parameters; `None` if that is the same
-    /// path.
+    /// path. Not one that is to be asked for.
     #[must_use]
     pub fn loose_path(&self) -> Option<String> {
         let path = self.path();
@@ -173,17 +173,20 @@ impl Target {
             return None;
         }
         let decoded = path.replace("%25", "%");
-        let decoded = ["%2F", "%2f", "%5C", "%5c"]
-            .into_iter()
-            .fold(decoded, |decoded, slash| decoded.replace(slash, "/"));
-        let mut loose = String::with_capacity(decoded.len());
-        for segment in decoded.split('/').filter(|segment| !segment.is_empty()) {
-            loose.push('/');
-            loose.push_str(segment.split(';').next().unwrap_or(segment));
+        let loosened =
+            [("%2F", "/"), ("%2f", "/"), ("%5C", "/"), ("%5c", "/"), ("%2E", "."), ("%2e", ".")];
+        let decoded =
+            loosened.iter().fold(decoded, |decoded, (from, to)| decoded.replace(from, to));
+        let mut segments = Vec::new();
+        for segment in decoded.split('/') {
+            match segment.split(';').next().unwrap_or(segment) {
+                "" | "." => {}
+                ".." => drop(segments.pop()),
+                segment => segments.push(segment),
+            }
         }
-        if decoded.ends_with('/') {
-            loose.push('/');
-        }
+        let end = if decoded.ends_with('/') && !segments.is_empty() { "/" } else { "" };
+        let loose = format!("/{}{end}", segments.join("/"));
         (loose != path).then_some(loose)
     }
 
@@ -441,6 +444,8 @@ mod tests {
             ("/api%2fsession/me", Some("/api/session/me")),
             ("/api%5Csession/me", Some("/api/session/me")),
             ("/api%252fsession/me", Some("/api/session/me")),
+            ("/x/%252e%252E/api/session/me", Some("/api/session/me")),
+            ("/;x/api/;y/session/me", Some("/api/session/me")),
             ("/a%20b", None),
             ("/a//", Some("/a/")),
         ] {
