@@ -10,25 +10,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rounds=${1:-5} seconds=${2:-5}
-forebay=${FOREBAY:-target/release/forebay}
-for program in nginx wrk taskset "$forebay"; do
-  command -v "$program" >/dev/null || { echo "$program is needed" >&2; exit 2; }
-done
-dir=$(mktemp -d); chmod 755 "$dir" # nginx reads it as another user
-trap 'kill $(jobs -p) 2>/dev/null || true; wait 2>/dev/null; rm -rf "$dir"' EXIT
-
-head -c 1024 /dev/zero | tr '\0' x >"$dir/body"
-cat >"$dir/nginx.conf" <<NGINX
-worker_processes 1; daemon off; pid $dir/nginx.pid; error_log $dir/nginx.log;
-events { worker_connections 1024; }
-http {
-  access_log off; keepalive_requests 1000000000; proxy_temp_path $dir/temp;
-  client_body_temp_path $dir/client; fastcgi_temp_path $dir/f; uwsgi_temp_path $dir/u; scgi_temp_path $dir/s;
-  proxy_cache_path $dir/cache keys_zone=hits:16m;
-  server { listen 127.0.0.1:18801; location / { root $dir; try_files /body =404; default_type text/plain; add_header Cache-Control max-age=3600; } }
-  server { listen 127.0.0.1:18802; location / { proxy_pass http://127.0.0.1:18801; proxy_cache hits; add_header X-Cache \$upstream_cache_status; } }
-}
-NGINX
+source benches/common.sh
+need nginx wrk taskset curl
+nginx_conf 18801 "proxy_cache_path $dir/cache keys_zone=hits:16m;
+  server { listen 127.0.0.1:18802; location / { proxy_pass http://127.0.0.1:18801; proxy_cache hits; add_header X-Cache \$upstream_cache_status; } }" \
+  >"$dir/nginx.conf"
 cat >"$dir/forebay.toml" <<TOML
 version = 1
 listeners.web.address = "127.0.0.1:18803"
@@ -40,10 +26,7 @@ routes = [{ name = "all", match = { path = "/**" }, origin = "origin", policy = 
 TOML
 taskset -c 0 nginx -p "$dir" -c "$dir/nginx.conf" & nginx=$!
 taskset -c 0 "$forebay" serve --config "$dir/forebay.toml" >"$dir/forebay.out" & edge=$!
-for url in 18801/body 18802/a 18803/a; do
-  curl -sf -o /dev/null --retry 50 --retry-delay 0 --retry-all-errors --retry-max-time 10 "http://127.0.0.1:$url" ||
-    { echo "no answer from http://127.0.0.1:$url" >&2; cat "$dir/nginx.log" >&2; exit 2; }
-done
+for at in 18801/body 18802/a 18803/a; do await "http://127.0.0.1:$at"; done
 
 # Clock ticks that a process and its children have used, 100 a second.
 ticks() { local sum=0; for pid in "$1" $(pgrep -P "$1" || true); do

@@ -7,19 +7,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 count=${1:-200000}
-forebay=${FOREBAY:-target/release/forebay}
-dir=$(mktemp -d); chmod 755 "$dir" # nginx reads it as another user
-trap 'kill $(jobs -p) 2>/dev/null || true; wait 2>/dev/null; rm -rf "$dir"' EXIT
-head -c 1024 /dev/zero | tr '\0' x >"$dir/body"
-cat >"$dir/nginx.conf" <<NGINX
-worker_processes 1; daemon off; pid $dir/nginx.pid; error_log $dir/nginx.log;
-events { worker_connections 1024; }
-http {
-  access_log off; keepalive_requests 1000000000; proxy_temp_path $dir/temp;
-  client_body_temp_path $dir/client; fastcgi_temp_path $dir/f; uwsgi_temp_path $dir/u; scgi_temp_path $dir/s;
-  server { listen 127.0.0.1:18811; location / { root $dir; try_files /body =404; default_type text/plain; add_header Cache-Control max-age=3600; } }
-}
-NGINX
+source benches/common.sh
+need nginx curl
+nginx_conf 18811 >"$dir/nginx.conf"
 cat >"$dir/forebay.toml" <<TOML
 version = 1
 listeners.web.address = "127.0.0.1:18813"
@@ -31,8 +21,7 @@ routes = [{ name = "all", match = { path = "/**" }, origin = "origin", policy = 
 TOML
 nginx -p "$dir" -c "$dir/nginx.conf" &
 "$forebay" serve --config "$dir/forebay.toml" >"$dir/forebay.out" & edge=$!
-curl -sf -o /dev/null --retry 50 --retry-delay 0 --retry-all-errors --retry-max-time 10 http://127.0.0.1:18813/a ||
-  { echo "no answer" >&2; cat "$dir/nginx.log" >&2; exit 2; }
+await http://127.0.0.1:18813/a
 fill() { seq "$1" "$2" | sed 's|.*|url = "http://127.0.0.1:18813/items/&"\noutput = /dev/null|' | curl -sf --no-progress-meter --parallel --parallel-max 32 -K -; }
 resident() { awk '/VmRSS/ { print $2 * 1024 }' "/proc/$edge/status"; }
 metric() { curl -sf http://127.0.0.1:18814/metrics | awk -v n="$1" '$1 == n { print $2 }'; }
