@@ -47,13 +47,14 @@ const BROKEN_SETTINGS: Refusal =
 pub(super) fn read(shared: &Shared, session: &mut Session) -> Result<Asked, Refusal> {
     join_cookies(session.req_header_mut())?;
     check(session)?;
-    let listener = session.server_addr().map(ToString::to_string);
     let has_body = !session.as_mut().is_body_empty();
     let tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
     let scheme = if tls { "https" } else { "http" };
     let address = session.client_addr().and_then(|address| address.as_inet()).map(|at| at.ip());
     let head = session.req_header();
-    let target = target(head, scheme, listener.as_deref())?;
+    // Before HTTP/1.1 there was one host to an address.
+    let listener = (head.version == Version::HTTP_10).then(|| session.server_addr()).flatten();
+    let target = target(head, scheme, listener.map(ToString::to_string).as_deref())?;
     let route = shared.settings.routes.find(target.host(), target.path()).ok_or(NO_ROUTE)?;
     let origin = shared.origins.get(&route.origin.name).ok_or(BROKEN_SETTINGS)?;
     let mut ask = Ask::read(&head.method, &head.headers, has_body);
@@ -114,12 +115,11 @@ fn check(session: &Session) -> Result<(), Refusal> {
 
 /// Joins what HTTP/2 may split (RFC 9113 §8.2.3): to an origin, and to a rule, it is one field.
 fn join_cookies(head: &mut RequestHeader) -> Result<(), Refusal> {
-    let crumbs: Vec<_> =
-        head.headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    if crumbs.len() < 2 {
+    let crumbs = head.headers.get_all(header::COOKIE);
+    if crumbs.iter().nth(1).is_none() {
         return Ok(());
     }
-    let joined = crumbs.join(&b"; "[..]);
+    let joined = crumbs.iter().map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b"; "[..]);
     head.insert_header(header::COOKIE, joined).map_err(|_invalid| MALFORMED)
 }
 
@@ -140,7 +140,8 @@ fn target(head: &RequestHeader, scheme: &str, listener: Option<&str>) -> Result<
     })
 }
 
-/// The host that is asked for. Two that differ are one attack.
+/// The host that is asked for; `listener` if the request need not name one. Two that differ are
+/// one attack.
 fn authority<'a>(head: &'a RequestHeader, listener: Option<&'a str>) -> Result<&'a str, Refusal> {
     let mut hosts = head.headers.get_all(header::HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
@@ -152,8 +153,6 @@ fn authority<'a>(head: &'a RequestHeader, listener: Option<&'a str>) -> Result<&
         (Some(named), Some(host)) if !named.eq_ignore_ascii_case(host) => Err(MALFORMED),
         (Some(named), _) => Ok(named),
         (None, Some(host)) => Ok(host),
-        // Before HTTP/1.1 there was one host to an address.
-        (None, None) if head.version == Version::HTTP_10 => listener.ok_or(MALFORMED),
-        (None, None) => Err(MALFORMED),
+        (None, None) => listener.ok_or(MALFORMED),
     }
 }

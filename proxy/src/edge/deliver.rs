@@ -220,7 +220,9 @@ pub(super) async fn unless_gone<T>(
     tokio::select! {
         biased;
         news = news => Ok(news),
-        gone = session.read_body_or_idle(true) => Err(gone.map_or_else(Error::into_down, |_| gone_away())),
+        gone = session.read_body_or_idle(true) => {
+            Err(gone.map_or_else(Error::into_down, |_| gone_away()))
+        }
         () = deserted => Err(gone_away()),
     }
 }

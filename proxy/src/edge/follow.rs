@@ -162,12 +162,11 @@ impl Forwarding<'_> {
             }
         };
         if !matches!(company, Company::Nobody(_))
-            && let Some((stored, kept, answer)) = self.landed()
+            && let Some(reply) = self.landed()
         {
             // Between the look-up and here, the flight of another request landed.
             drop(lead);
             context.trail.collapsed = true;
-            let reply = Reply::stored(&stored, kept, &answer, time::now());
             deliver::send(session, context, reply).await?;
             return Ok(Outcome::Answered);
         }
@@ -190,9 +189,13 @@ impl Forwarding<'_> {
         passes_range(&self.asked.ask.method, &self.fields)
     }
 
-    fn landed(&self) -> Option<(Stored, HeaderMap, Answer)> {
-        match lookup::look_up(self.shared, &self.asked, &self.fields, time::now()) {
-            Found::Usable(stored, kept, Reuse::Fresh, answer) => Some((stored, kept, answer)),
+    /// What a flight that has landed meanwhile left in the store for this request.
+    fn landed(&self) -> Option<Reply> {
+        let now = time::now();
+        match lookup::look_up(self.shared, &self.asked, &self.fields, now) {
+            Found::Usable(stored, kept, Reuse::Fresh, answer) => {
+                Some(Reply::stored(&stored, kept, &answer, now))
+            }
             Found::Usable(..) | Found::Forward(_) => None,
         }
     }
@@ -259,10 +262,9 @@ impl Forwarding<'_> {
     /// The flight that it waited for ended without an answer, or before it was boarded: gives
     /// what that left, if anything.
     async fn lost(&self, session: &mut Session, context: &mut Context) -> Result<Outcome, BError> {
-        let Some((stored, kept, answer)) = self.landed() else {
+        let Some(reply) = self.landed() else {
             return Ok(Outcome::Again(Company::Nobody(None)));
         };
-        let reply = Reply::stored(&stored, kept, &answer, time::now());
         deliver::send(session, context, reply).await?;
         Ok(Outcome::Answered)
     }

@@ -71,18 +71,11 @@ pub(super) fn request(request: &mut RequestHeader, context: &Context) -> Result<
     if request.raw_path() != b"*" {
         request.set_raw_path(asked.target.path_and_query().as_bytes())?;
     }
-    let mut fields = request.headers.clone();
-    forward::vouch(&mut fields, &asked.client);
-    for name in request.headers.keys().cloned().collect::<Vec<_>>() {
-        if !fields.contains_key(&name) {
-            request.remove_header(&name);
-        }
-    }
-    for name in forward::VOUCHED {
+    for name in forward::forged(&request.headers) {
         request.remove_header(&name);
-        for value in fields.get_all(&name) {
-            request.append_header(name.clone(), value.clone())?;
-        }
+    }
+    for (name, value) in forward::vouched(&asked.client) {
+        request.append_header(name, value)?;
     }
     let host = asked.origin.settings().host.as_deref().unwrap_or(asked.target.authority());
     request.insert_header(header::HOST, host)

@@ -1,5 +1,6 @@
 //! The metrics: each declared once, here.
 
+use prometheus::core::Collector;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
 };
@@ -146,10 +147,7 @@ fn counter(
     help: &str,
     labels: &[&str],
 ) -> Result<IntCounterVec, DeclareError> {
-    let refuse = |source| DeclareError { name, source };
-    let metric = IntCounterVec::new(Opts::new(name, help), labels).map_err(refuse)?;
-    registry.register(Box::new(metric.clone())).map_err(refuse)?;
-    Ok(metric)
+    declare(registry, name, IntCounterVec::new(Opts::new(name, help), labels))
 }
 
 fn histogram(
@@ -158,15 +156,12 @@ fn histogram(
     help: &str,
     labels: &[&str],
 ) -> Result<HistogramVec, DeclareError> {
-    let refuse = |source| DeclareError { name, source };
     let buckets = vec![
         0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
         5.0, 10.0,
     ];
     let options = HistogramOpts::new(name, help).buckets(buckets);
-    let metric = HistogramVec::new(options, labels).map_err(refuse)?;
-    registry.register(Box::new(metric.clone())).map_err(refuse)?;
-    Ok(metric)
+    declare(registry, name, HistogramVec::new(options, labels))
 }
 
 /// Declares a gauge.
@@ -175,8 +170,16 @@ pub(super) fn gauge(
     name: &'static str,
     help: &str,
 ) -> Result<IntGauge, DeclareError> {
+    declare(registry, name, IntGauge::new(name, help))
+}
+
+fn declare<M: Collector + Clone + 'static>(
+    registry: &Registry,
+    name: &'static str,
+    metric: prometheus::Result<M>,
+) -> Result<M, DeclareError> {
     let refuse = |source| DeclareError { name, source };
-    let metric = IntGauge::new(name, help).map_err(refuse)?;
+    let metric = metric.map_err(refuse)?;
     registry.register(Box::new(metric.clone())).map_err(refuse)?;
     Ok(metric)
 }

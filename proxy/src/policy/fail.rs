@@ -55,20 +55,9 @@ mod tests {
 
     use super::Trouble::{Disconnected, Error};
     use super::*;
-    use crate::policy::testing::{NOW, head};
+    use crate::policy::testing::{MINUTE, NOW, head};
 
     const DAY: i64 = 24 * 60 * 60;
-
-    /// Fresh for a minute, and nothing else is said.
-    const MINUTE: Freshness = Freshness {
-        arrived: NOW,
-        initial_age: Seconds::ZERO,
-        lifetime: Seconds(60),
-        always_validate: false,
-        never_stale: false,
-        while_revalidate: Seconds::ZERO,
-        if_error: None,
-    };
 
     fn if_error(seconds: u64) -> Freshness {
         Freshness { if_error: Some(Seconds(seconds)), ..MINUTE }

@@ -29,14 +29,6 @@ const FORGED: [&str; 15] = [
     "x-url-scheme",
 ];
 
-/// The fields in which the origin is told who asks.
-pub const VOUCHED: [HeaderName; 4] = [
-    HeaderName::from_static("x-forwarded-for"),
-    HeaderName::from_static("x-forwarded-host"),
-    HeaderName::from_static("x-forwarded-proto"),
-    header::VIA,
-];
-
 /// Fields that say in whose name is asked.
 const PERSONAL: [HeaderName; 2] = [header::COOKIE, header::AUTHORIZATION];
 
@@ -89,22 +81,32 @@ pub fn passes_range(method: &Method, fields: &HeaderMap) -> bool {
 /// Removes what a client must not say to an origin, and says who asks.
 ///
 /// Fields that are for one hop are left to the caller, who knows whether protocols are switched.
-pub fn vouch(fields: &mut HeaderMap, client: &Client) {
-    let forged: Vec<HeaderName> = fields.keys().filter(|name| is_forged(name)).cloned().collect();
-    for name in forged {
+fn vouch(fields: &mut HeaderMap, client: &Client) {
+    for name in forged(fields) {
         fields.remove(name);
     }
-    let mut say = |name: HeaderName, value: &str| {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            fields.append(name, value);
-        }
-    };
-    if let Some(address) = client.address {
-        say(HeaderName::from_static("x-forwarded-for"), &address.to_string());
+    for (name, value) in vouched(client) {
+        fields.append(name, value);
     }
-    say(HeaderName::from_static("x-forwarded-proto"), client.scheme);
-    say(HeaderName::from_static("x-forwarded-host"), &client.host);
-    say(header::VIA, &format!("{} forebay", client.version));
+}
+
+/// The names of the fields that a client must not say to an origin.
+#[must_use]
+pub fn forged(fields: &HeaderMap) -> Vec<HeaderName> {
+    fields.keys().filter(|name| is_forged(name)).cloned().collect()
+}
+
+/// The fields in which the origin is told who asks, to be added to those that are there.
+pub fn vouched(client: &Client) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    let address = client.address.map(|address| address.to_string());
+    [
+        (HeaderName::from_static("x-forwarded-for"), address),
+        (HeaderName::from_static("x-forwarded-proto"), Some(client.scheme.to_owned())),
+        (HeaderName::from_static("x-forwarded-host"), Some(client.host.clone())),
+        (header::VIA, Some(format!("{} forebay", client.version))),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| HeaderValue::try_from(value?).map_or(None, |it| Some((name, it))))
 }
 
 fn is_forged(name: &HeaderName) -> bool {

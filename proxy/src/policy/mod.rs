@@ -23,10 +23,22 @@ mod testing {
     use forebay_config::Policy;
     use http::{HeaderMap, HeaderName, HeaderValue};
 
-    use crate::time::Timestamp;
+    use crate::stored::Freshness;
+    use crate::time::{Seconds, Timestamp};
 
     /// Sun, 06 Nov 1994 08:49:37 GMT.
     pub(super) const NOW: Timestamp = Timestamp::from_seconds(784_111_777);
+
+    /// Fresh for a minute, and nothing else is said.
+    pub(super) const MINUTE: Freshness = Freshness {
+        arrived: NOW,
+        initial_age: Seconds::ZERO,
+        lifetime: Seconds(60),
+        always_validate: false,
+        never_stale: false,
+        while_revalidate: Seconds::ZERO,
+        if_error: None,
+    };
 
     /// The policy with these options, as a settings file has them.
     pub(super) fn rules(options: &str) -> Arc<Policy> {

@@ -76,18 +76,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::policy::testing::{NOW, head};
+    use crate::policy::testing::{MINUTE, NOW, head};
 
-    /// Fresh for a minute, and nothing else is said.
-    const MINUTE: Freshness = Freshness {
-        arrived: NOW,
-        initial_age: Seconds::ZERO,
-        lifetime: Seconds(60),
-        always_validate: false,
-        never_stale: false,
-        while_revalidate: Seconds::ZERO,
-        if_error: None,
-    };
     const NO_CACHE: Freshness = Freshness { always_validate: true, ..MINUTE };
     const NEVER_STALE: Freshness =
         Freshness { never_stale: true, while_revalidate: Seconds(30), ..MINUTE };
