@@ -174,6 +174,7 @@ fn policy(
     Some(Policy {
         name: name.to_owned(),
         strategy: value(&options.strategy)?,
+        deadline: options.deadline.as_ref().map(|deadline| deadline.value.0),
         ttl: value(&options.ttl),
         ttl_mode: value(&options.ttl_mode)?,
         ttl_by_status: options.ttl_by_status.as_ref()?.value.0.clone(),

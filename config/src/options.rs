@@ -115,9 +115,19 @@ options! {
 
     /// How the responses of a route are cached.
     Policy {
-        /// `"cache-first"` answers from the cache while the stored response is fresh. `"bypass"`
-        /// sends every request to the origin and stores nothing.
+        /// What is asked first:
+        ///
+        /// - `"cache-first"`: the cache, while the stored response is fresh
+        /// - `"network-first"`: the origin, every time; the stored response answers if the origin
+        ///   fails, or has not answered by `deadline`
+        /// - `"stale-while-revalidate"`: the cache, also while the stored response is stale, which
+        ///   is then revalidated in the background, for a day if nobody says how long
+        /// - `"bypass"`: the origin, every time, and nothing is stored
         strategy: Strategy = Default(r#""cache-first""#), example r#""bypass""#;
+        /// With `"network-first"`, how long a request waits for the origin while something stored
+        /// could answer; the answer is stored all the same when it comes. Left out, it waits as
+        /// long as the timeouts of the origin let it.
+        deadline: Wait = Optional, example r#""300ms""#;
         /// How long a response is fresh, where `ttl_mode` lets the policy say it. It is only for
         /// the statuses 200, 203, 204, 206, 300, 301 and 308; for others, errors above all, there
         /// is `ttl_by_status`.
@@ -188,7 +198,12 @@ options! {
 }
 
 words! {
-    Strategy { "cache-first" => CacheFirst, "bypass" => Bypass }
+    Strategy {
+        "cache-first" => CacheFirst,
+        "network-first" => NetworkFirst,
+        "stale-while-revalidate" => StaleWhileRevalidate,
+        "bypass" => Bypass,
+    }
     TtlMode { "respect" => Respect, "default" => Default, "override" => Override }
     SetCookie { "skip" => Skip, "strip" => Strip, "store" => Store }
 }

@@ -139,11 +139,15 @@ pub struct Server {
     pub upgrade_socket: Option<PathBuf>,
 }
 
-/// Whether the cache is used.
+/// What is asked first, the cache or the origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strategy {
     /// A fresh stored response answers; otherwise the origin does.
     CacheFirst,
+    /// The origin answers; what is stored does if the origin fails or is late.
+    NetworkFirst,
+    /// A stored response answers, fresh or stale; a stale one is revalidated behind it.
+    StaleWhileRevalidate,
     /// Every request goes to the origin and nothing is stored.
     Bypass,
 }
@@ -175,8 +179,11 @@ pub enum SetCookie {
 pub struct Policy {
     /// Its name in the file, or of a preset.
     pub name: String,
-    /// Whether the cache is used.
+    /// What is asked first.
     pub strategy: Strategy,
+    /// With [`Strategy::NetworkFirst`], how long to wait for the origin if something stored could
+    /// answer.
+    pub deadline: Option<Duration>,
     /// How long a response is fresh, as far as `ttl_mode` lets the policy say it.
     pub ttl: Option<Duration>,
     /// Who decides how long a response is fresh.
