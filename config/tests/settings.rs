@@ -220,7 +220,7 @@ fn every_option_has_a_manual_a_default_and_an_example_that_are_right() {
         });
         each.sum()
     }
-    assert_eq!(check(declared(), ""), 45);
+    assert_eq!(check(declared(), ""), 46);
 }
 
 proptest! {
