@@ -8,11 +8,12 @@ use std::sync::Arc;
 use crate::decode::{Decoder, Value, Written};
 use crate::fault::Faults;
 use crate::kind::Named;
+use crate::name;
 use crate::options::{self, Options, PRESETS};
 use crate::pattern::{PathPattern, PathPatterns};
 use crate::settings::{
-    Admin, BypassIf, Cache, Listener, Origin, Policy, Route, Routes, Server, Settings, Timeouts,
-    Tls,
+    Admin, BypassIf, Cache, KeyRules, Listener, Origin, Policy, QueryRules, Route, Routes, Server,
+    Settings, Timeouts, Tls,
 };
 
 /// The variable whose value is the token of the admin listener if the file has none.
@@ -178,15 +179,49 @@ fn policy(
         ttl: value(&options.ttl),
         ttl_mode: value(&options.ttl_mode)?,
         ttl_by_status: options.ttl_by_status.as_ref()?.value.0.clone(),
+        browser_ttl: value(&options.browser_ttl),
         stale_while_revalidate: value(&options.stale_while_revalidate),
         stale_if_error: value(&options.stale_if_error),
         heuristic: value(&options.heuristic)?,
         set_cookie: value(&options.set_cookie)?,
         immutable: compile(decoder, immutable, &values(&immutable.value.0))?,
+        types: options
+            .types
+            .as_ref()
+            .map(|types| types.value.0.iter().map(|one| one.value.0.clone()).collect()),
+        key: key_rules(&options.key.as_ref()?.value)?,
         bypass_if: BypassIf {
-            cookies: cookies.map(|cookie| cookie.value.0.clone()).collect(),
+            cookies: cookies.map(|cookie| cookie.value.clone()).collect(),
             headers: headers.map(|header| header.value.0.to_ascii_lowercase()).collect(),
         },
+    })
+}
+
+fn key_rules(options: &options::Key) -> Option<KeyRules> {
+    let headers = options.headers.as_ref()?.value.0.iter();
+    let languages = options.languages.iter().flat_map(|languages| &languages.value.0);
+    Some(KeyRules {
+        query: query_rules(&options.query.as_ref()?.value)?,
+        headers: headers.map(|header| header.value.0.to_ascii_lowercase()).collect(),
+        cookies: options.cookies.as_ref().map(|cookies| values(&cookies.value.0)),
+        device: value(&options.device)?,
+        languages: languages.map(|language| language.value.0.clone()).collect(),
+        scheme: value(&options.scheme)?,
+        host: value(&options.host)?,
+        max_variants: options.max_variants.as_ref()?.value.0,
+    })
+}
+
+fn query_rules(options: &options::Query) -> Option<QueryRules> {
+    let mut deny = values(&options.deny.as_ref()?.value.0);
+    if value(&options.drop_tracking)? {
+        deny.extend(name::tracking());
+    }
+    Some(QueryRules {
+        allow: options.allow.as_ref().map(|allow| values(&allow.value.0)),
+        deny,
+        sort: value(&options.sort)?,
+        forward: value(&options.forward)?,
     })
 }
 

@@ -54,6 +54,28 @@ impl Value for Threads {
     }
 }
 
+/// How many variants one key may have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Variants(pub(crate) usize);
+
+impl Value for Variants {
+    fn expected() -> String {
+        "a number from 1 to 256".to_owned()
+    }
+
+    fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Self> {
+        if let Some(variants) = whole(node, 1..=256) {
+            return Some(Self(usize::from(variants)));
+        }
+        decoder.refuse(node, Self::expected());
+        None
+    }
+
+    fn shape() -> Shape {
+        Shape::Whole(1, 256)
+    }
+}
+
 /// The number of `node`, if it is a whole one within `range`.
 fn whole(node: &Node<'_>, range: RangeInclusive<u16>) -> Option<u16> {
     let number = node.get_ref().as_integer()?;
@@ -144,6 +166,48 @@ impl Text for Token {
 
     fn read(text: &str) -> Result<Self, Unread> {
         text::read_token(text).map(Self)
+    }
+}
+
+/// A media type without parameters, in lower case; `*` for the subtype means every one.
+#[derive(Debug, Clone)]
+pub(crate) struct MediaType(pub(crate) String);
+
+impl Text for MediaType {
+    const EXPECTED: &'static str = "a media type such as \"text/css\" or \"image/*\"";
+    const PATTERN: &'static str = r"^[!#$%&'+.^_`|~0-9A-Za-z-]+/([!#$%&'+.^_`|~0-9A-Za-z-]+|\*)$";
+
+    fn read(text: &str) -> Result<Self, Unread> {
+        let (kind, subtype) =
+            text.split_once('/').ok_or_else(|| Unread::because("it has no \"/\""))?;
+        text::read_token(kind)?;
+        text::read_token(subtype)?;
+        if kind.contains('*') || (subtype.contains('*') && subtype != "*") {
+            return Err(Unread::because("\"*\" may only stand for the whole subtype"));
+        }
+        Ok(Self(text.to_ascii_lowercase()))
+    }
+}
+
+/// A language tag (RFC 5646), as written.
+#[derive(Debug, Clone)]
+pub(crate) struct Language(pub(crate) String);
+
+impl Text for Language {
+    const EXPECTED: &'static str = "a language such as \"de\" or \"pt-BR\"";
+    const PATTERN: &'static str = "^[A-Za-z]{1,8}(-[0-9A-Za-z]{1,8})*$";
+
+    fn read(text: &str) -> Result<Self, Unread> {
+        let mut subtags = text.split('-');
+        let first = subtags.next().unwrap_or(text);
+        let sized = |subtag: &str| (1..=8).contains(&subtag.len());
+        let first_fits = sized(first) && first.bytes().all(|b| b.is_ascii_alphabetic());
+        let rest_fits = |tag: &str| sized(tag) && tag.bytes().all(|b| b.is_ascii_alphanumeric());
+        if first_fits && subtags.all(rest_fits) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Unread::because("it is not made of letters, digits and \"-\""))
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod declare;
 mod decode;
 mod fault;
 mod kind;
+mod name;
 mod options;
 mod pattern;
 pub mod reference;
@@ -21,10 +22,11 @@ use std::path::Path;
 
 pub use declare::{Field, Need};
 pub use fault::{Fault, Faults, Place};
+pub use name::NamePattern;
 pub use pattern::{HostPattern, PathPatterns};
 pub use settings::{
-    Admin, BypassIf, Cache, Listener, Origin, OriginServer, Policy, Route, Routes, Server,
-    SetCookie, Settings, Strategy, Timeouts, Tls, TtlMode,
+    Admin, BypassIf, Cache, KeyRules, Listener, Origin, OriginServer, Policy, QueryRules, Route,
+    Routes, Server, SetCookie, Settings, Strategy, Timeouts, Tls, TtlMode,
 };
 
 /// Reads the text of a settings file into checked settings.

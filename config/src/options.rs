@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use crate::declare::{options, words};
 use crate::kind::{
-    ByStatus, Bytes, HostOverride, List, Name, Named, OneOrMany, Reference, Secret, Threads, Token,
-    Version, Wait,
+    ByStatus, Bytes, HostOverride, Language, List, MediaType, Name, Named, OneOrMany, Reference,
+    Secret, Threads, Token, Variants, Version, Wait,
 };
+use crate::name::NamePattern;
 use crate::pattern::{HostPattern, PathPattern};
 use crate::settings::{OriginServer, SetCookie, Strategy, TtlMode};
 
@@ -140,6 +141,10 @@ options! {
         ttl_mode: TtlMode = Default(r#""respect""#), example r#""default""#;
         /// The same as `ttl` for single status codes, from 200 to 599. It goes before `ttl`.
         ttl_by_status: ByStatus = Default("{}"), example r#"{ 404 = "10s", 301 = "1h" }"#;
+        /// How long clients may keep a stored response before they ask again. Left out, it is as
+        /// long as the origin says. It changes nothing in a response that says `no-cache` or
+        /// `immutable`, nor in an error.
+        browser_ttl: Duration = Optional, example r#""1m""#;
         /// How long a stale response may answer while it is revalidated in the background, if
         /// the origin does not say (RFC 5861 §3). Left out, it may not.
         stale_while_revalidate: Duration = Optional, example r#""1m""#;
@@ -158,14 +163,66 @@ options! {
         /// `ttl_mode = "respect"` the heuristic goes first), and clients are told so with
         /// `immutable`. The patterns are written as in `routes.match.path`.
         immutable: List<PathPattern, 0, 256> = Default("[]"), example r#"["**/*.[0-9a-f]{8,}.*"]"#;
+        /// The media types that are stored, `"image/*"` for all that begin so. Left out, every
+        /// one. A successful response of another type is passed on unstored: a page for one person
+        /// that somebody asks for as `/account/x.css` does not become a file for all.
+        types: List<MediaType, 1, 64> = Optional, example r#"["text/css", "image/*"]"#;
+        /// What of a request tells stored responses apart.
+        key: Key = Default("{}"), example r#"{ query = { allow = ["page", "q"], sort = true } }"#;
         /// The requests that do not use the cache.
         bypass_if: BypassIf = Default("{}"), example r#"{ cookies = ["sessionid"] }"#;
     }
 
+    /// What of a request tells stored responses apart, beside its path. What the origin names in
+    /// `Vary` always does.
+    Key {
+        /// Which parameters of the query count.
+        query: Query = Default("{}"), example r#"{ drop_tracking = true }"#;
+        /// Names of header fields whose values count, also where `Vary` does not name them.
+        headers: List<Token, 0, 16> = Default("[]"), example r#"["X-Tenant"]"#;
+        /// Names of cookies whose values count; `*` in a name stands for any characters. Other
+        /// cookies are kept from the origin, so that no answer that is stored can depend on them;
+        /// `[]` keeps all from it. Left out, the origin gets every cookie, and none counts unless
+        /// `Vary` names `Cookie`.
+        cookies: List<NamePattern, 0, 16> = Optional, example r#"["theme"]"#;
+        /// Whether phones, tablets and desktops get responses of their own. The origin is told in
+        /// `Forebay-Device`: `mobile`, `tablet` or `desktop`. Where it names `User-Agent` in
+        /// `Vary`, it is this class that counts, and not the thousands of names of browsers.
+        device: bool = Default("false"), example "true";
+        /// The languages that the origin has, the one for everybody else first. `Accept-Language`
+        /// becomes the one that fits best (RFC 4647 §3.4), for the key and for the origin. Left
+        /// out, it stays as it is, and counts only if `Vary` names it.
+        languages: List<Language, 1, 64> = Optional, example r#"["en", "de", "pt-BR"]"#;
+        /// Whether `http` and `https` are apart.
+        scheme: bool = Default("true"), example "false";
+        /// Whether hosts are apart.
+        host: bool = Default("true"), example "false";
+        /// How many responses one URL may have stored at a time, told apart by `Vary`, `headers`,
+        /// `cookies`, `device` and `languages`. Past it the oldest goes.
+        max_variants: Variants = Default("32"), example "8";
+    }
+
+    /// Which parameters of the query count. What does not count is kept from the origin as well,
+    /// so that no answer that is stored can depend on it. In a name, `*` stands for any characters.
+    Query {
+        /// The parameters that count; no other does. Left out, all count but those of `deny`.
+        allow: List<NamePattern, 0, 256> = Optional, example r#"["page", "q", "sort"]"#;
+        /// The parameters that do not count, of those that otherwise would.
+        deny: List<NamePattern, 0, 256> = Default("[]"), example r#"["ts", "_*"]"#;
+        /// Whether the parameters by which advertisers and mailings track people do not count:
+        /// `utm_*`, `gclid`, `fbclid` and their like.
+        drop_tracking: bool = Default("false"), example "true";
+        /// Whether the order of parameters does not count: they are sorted by name.
+        sort: bool = Default("false"), example "true";
+        /// Whether the origin gets the query as the client wrote it, also what does not count.
+        /// Then one client chooses what others are given: only for origins that merely log it.
+        forward: bool = Default("false"), example "true";
+    }
+
     /// The requests that do not use the cache; one match is enough.
     BypassIf {
-        /// Names of cookies. Case matters.
-        cookies: List<Token, 0, 64> = Default("[]"), example r#"["sessionid"]"#;
+        /// Names of cookies; `*` in a name stands for any characters. Case matters.
+        cookies: List<NamePattern, 0, 64> = Default("[]"), example r#"["sessionid", "wp_*"]"#;
         /// Names of header fields. Case does not matter.
         headers: List<Token, 0, 64> = Default("[]"), example r#"["Authorization"]"#;
     }

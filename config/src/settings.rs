@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::name::NamePattern;
 use crate::pattern::{HostPattern, PathPatterns, bare_host};
 
 /// The settings of one running edge.
@@ -190,6 +191,8 @@ pub struct Policy {
     pub ttl_mode: TtlMode,
     /// The same as `ttl` for single status codes, which it overrules.
     pub ttl_by_status: BTreeMap<u16, Duration>,
+    /// How long clients are told to keep a stored response; left out, the origin's word stands.
+    pub browser_ttl: Option<Duration>,
     /// How long a stale response may answer while it is revalidated, if the origin does not say.
     pub stale_while_revalidate: Option<Duration>,
     /// How long a stale response may answer if the origin fails, if the origin does not say.
@@ -200,15 +203,70 @@ pub struct Policy {
     pub set_cookie: SetCookie,
     /// The paths whose responses never change.
     pub immutable: PathPatterns,
+    /// The media types that are stored, in lower case, `image/*` for all that begin so; left out,
+    /// every one.
+    pub types: Option<Vec<String>>,
+    /// What of a request tells stored responses apart.
+    pub key: KeyRules,
     /// The requests that do not use the cache.
     pub bypass_if: BypassIf,
+}
+
+/// What of a request tells stored responses apart, beside its path and what `Vary` names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRules {
+    /// Which parameters of the query count.
+    pub query: QueryRules,
+    /// The fields whose values count, in lower case.
+    pub headers: Vec<String>,
+    /// The cookies whose values count, while all others are kept from the origin; left out, the
+    /// origin gets all and none counts.
+    pub cookies: Option<Vec<NamePattern>>,
+    /// Whether classes of devices are apart.
+    pub device: bool,
+    /// The languages among which one is chosen; none at all leaves `Accept-Language` as it is.
+    pub languages: Vec<String>,
+    /// Whether schemes are apart.
+    pub scheme: bool,
+    /// Whether hosts are apart.
+    pub host: bool,
+    /// How many variants one key may have.
+    pub max_variants: usize,
+}
+
+/// Which parameters of the query count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueryRules {
+    /// Those that count; left out, all.
+    pub allow: Option<Vec<NamePattern>>,
+    /// Those of them that do not.
+    pub deny: Vec<NamePattern>,
+    /// Whether their order does not count.
+    pub sort: bool,
+    /// Whether the origin gets the query as the client wrote it.
+    pub forward: bool,
+}
+
+impl QueryRules {
+    /// Whether every query is left as it is.
+    #[must_use]
+    pub fn keeps_all(&self) -> bool {
+        self.allow.is_none() && self.deny.is_empty() && !self.sort
+    }
+
+    /// Whether the parameter `name`, which is percent-decoded, counts.
+    #[must_use]
+    pub fn keeps(&self, name: &[u8]) -> bool {
+        let named = |patterns: &[NamePattern]| patterns.iter().any(|one| one.matches(name));
+        self.allow.as_deref().is_none_or(named) && !named(&self.deny)
+    }
 }
 
 /// The requests that do not use the cache; one match is enough.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BypassIf {
-    /// Names of cookies that the request has; case matters.
-    pub cookies: Vec<String>,
+    /// Names of cookies that the request has.
+    pub cookies: Vec<NamePattern>,
     /// Names of fields that the request has, in lower case.
     pub headers: Vec<String>,
 }

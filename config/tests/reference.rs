@@ -119,7 +119,7 @@ fn the_schema_refuses_unknown_keys() {
     check_refused("[policies.news]\ntll = \"5m\"");
     check_refused("[policy.news]\nttl = \"5m\"");
     check_refused("[cache]\ndisk = { path = \"/var/cache/forebay\", size = \"20GiB\" }");
-    check_refused("[policies.api]\nkey = { headers = [\"Accept-Language\"] }");
+    check_refused("[policies.api]\nkey = { header = [\"Accept-Language\"] }");
     check_refused("[origins.b]\nservers = [\"http://a\"]\ntimeouts = { first_bite = \"5s\" }");
 }
 
