@@ -220,7 +220,7 @@ fn every_option_has_a_manual_a_default_and_an_example_that_are_right() {
         });
         each.sum()
     }
-    assert_eq!(check(declared(), ""), 46);
+    assert!(check(declared(), "") > 60, "the tables within tables are declared too");
 }
 
 proptest! {
