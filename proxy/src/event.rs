@@ -83,6 +83,8 @@ pub enum Detail {
     Authorization,
     /// Not stored: the response sets a cookie.
     SetCookie,
+    /// Not stored: its media type is none of the route's `types`.
+    ContentType,
     /// Not stored: `Vary: *`.
     VaryStar,
     /// Not stored: neither origin nor route says how long, and no heuristic applies.
@@ -132,6 +134,7 @@ impl Detail {
             Self::Private => "private",
             Self::Authorization => "authorization",
             Self::SetCookie => "set-cookie",
+            Self::ContentType => "content-type",
             Self::VaryStar => "vary-star",
             Self::NoFreshness => "no-freshness",
             Self::Expired => "expired",

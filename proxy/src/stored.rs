@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::field::range::ContentRange;
 use crate::field::vary;
@@ -112,12 +112,6 @@ impl Selecting {
     #[must_use]
     pub fn matches(&self, request: &HeaderMap) -> bool {
         self.names.is_empty() || *self.values == *vary::secondary(&self.names, request)
-    }
-
-    /// Whether it was selected by who asked.
-    #[must_use]
-    pub fn is_personal(&self) -> bool {
-        self.names.iter().any(|name| *name == header::COOKIE || *name == header::AUTHORIZATION)
     }
 
     /// The names of the fields that select.
@@ -345,18 +339,6 @@ mod tests {
         check_selects(&["x-a", "x-b"], &request("x-a", "1"), &request("x-b", "1"), false);
         check_selects(&["x-a"], &request("x-a", "a,b"), &request("x-a", "a, b"), true);
         check_selects(&["x-a"], &request("x-a", ""), &none, false);
-    }
-
-    #[test]
-    fn knows_whether_it_was_selected_by_who_asked() {
-        for (vary, personal) in [
-            (&[][..], false),
-            (&["accept", "user-agent"], false),
-            (&["accept", "cookie"], true),
-            (&["authorization"], true),
-        ] {
-            assert_eq!(head(vary, &HeaderMap::new()).selecting.is_personal(), personal, "{vary:?}");
-        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use forebay_config::{Route, Routes, Strategy};
+use forebay_config::Route;
 use http::{HeaderValue, StatusCode, Version, header};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
@@ -11,8 +11,10 @@ use super::Shared;
 use crate::event::Detail;
 use crate::key::{Key, Target};
 use crate::origin::Origin;
+use crate::policy::decide::{self, Decision};
 use crate::policy::forward::Client;
-use crate::policy::request::{Ask, Plan, plan};
+use crate::policy::identity::Edit;
+use crate::policy::request::{Ask, Plan};
 use crate::policy::sound;
 
 /// A request that is understood.
@@ -55,11 +57,12 @@ pub(super) fn read(shared: &Shared, session: &mut Session) -> Result<Asked, Refu
     // Before HTTP/1.1 there was one host to an address.
     let listener = (head.version == Version::HTTP_10).then(|| session.server_addr()).flatten();
     let target = target(head, scheme, listener.map(ToString::to_string).as_deref())?;
-    let route = shared.settings.routes.find(target.host(), target.path()).ok_or(NO_ROUTE)?;
+    let request =
+        decide::Request { target: &target, method: &head.method, fields: &head.headers, has_body };
+    let decision = decide::decide(&shared.settings.routes, &request).ok_or(NO_ROUTE)?;
+    let Decision { route, ask, plan, key, target, edits } = decision;
     let origin = shared.origins.get(&route.origin.name).ok_or(BROKEN_SETTINGS)?;
-    let mut ask = Ask::read(&head.method, &head.headers, has_body);
-    ask.ambiguous = is_ambiguous(&shared.settings.routes, &target, route);
-    let plan = plan(&ask, &head.headers, &route.policy);
+    let origin = Arc::clone(origin);
     let client = Client {
         address,
         scheme,
@@ -70,33 +73,21 @@ pub(super) fn read(shared: &Shared, session: &mut Session) -> Result<Asked, Refu
             _ => "1.1",
         },
     };
-    Ok(Asked {
-        ask,
-        plan,
-        key: Key::of(&target),
-        target,
-        client,
-        route: Arc::clone(route),
-        origin: Arc::clone(origin),
-    })
+    rewrite(session.req_header_mut(), &edits)?;
+    Ok(Asked { ask, plan, target, key, client, route, origin })
 }
 
-/// Whether the path would take another route as some origins read it: what one person sees there
-/// could be stored for all under this route.
-fn is_ambiguous(routes: &Routes, target: &Target, route: &Route) -> bool {
-    let find = |path: &str| routes.find(target.host(), path);
-    let loose = target.loose_path();
-    let path = loose.as_deref().unwrap_or(target.path());
-    let other = loose
-        .as_deref()
-        .is_some_and(|path| find(path).is_none_or(|other| other.index != route.index));
-    // Where case does not matter to an origin, only a route that bypasses the cache does.
-    let bypasses = |route: &Route| route.policy.strategy == Strategy::Bypass;
-    let capital = path.bytes().any(|byte| byte.is_ascii_uppercase());
-    other
-        || (capital
-            && !bypasses(route)
-            && find(&path.to_ascii_lowercase()).is_some_and(|other| bypasses(other)))
+/// Makes `edits` in the head, so that all that is decided later sees what was decided here.
+fn rewrite(head: &mut RequestHeader, edits: &[Edit]) -> Result<(), Refusal> {
+    for (name, value) in edits {
+        match value {
+            Some(value) => {
+                head.insert_header(name, value).map_err(|_invalid| MALFORMED)?;
+            }
+            None => drop(head.remove_header(name)),
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a head that leaves a doubt.

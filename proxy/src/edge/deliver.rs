@@ -16,6 +16,7 @@ use super::sanitised::NOT_FOR_CLIENTS;
 use super::{Context, downstream};
 use crate::collapse::{Arriving, End, Passenger};
 use crate::event::{Failure, Trail};
+use crate::field::age;
 use crate::field::range::ByteRange;
 use crate::policy::answer::{self, Answer};
 use crate::policy::status;
@@ -36,6 +37,8 @@ pub(super) struct Reply {
     status: StatusCode,
     fields: HeaderMap,
     ttl: Option<i64>,
+    /// It is stored, or is about to be.
+    is_shared: bool,
     /// The length of the body, or of what `GET` would have got.
     length: Option<u64>,
     body: Source,
@@ -70,6 +73,7 @@ impl Reply {
             status: stored.head.status,
             fields: kept,
             ttl: Some(stored.head.freshness.ttl(now)),
+            is_shared: true,
             length: Some(length),
             body: Source::Nothing,
         };
@@ -102,6 +106,7 @@ impl Reply {
             status: arriving.head.status,
             fields: kept,
             ttl: now.map(|now| arriving.head.freshness.ttl(now)),
+            is_shared: arriving.verdict.is_ok(),
             length: arriving.length,
             body: Source::Nothing,
         };
@@ -122,6 +127,18 @@ impl Reply {
             }
         }
         reply
+    }
+
+    /// Lets clients keep it for `ttl`, if it is one that many get.
+    fn set_browser_ttl(&mut self, ttl: Duration) {
+        if !self.is_shared || self.status.is_client_error() || self.status.is_server_error() {
+            return;
+        }
+        let age = age::age(&self.fields);
+        if let Some(value) = answer::for_browsers(&self.fields, Seconds::from(ttl), age) {
+            self.fields.insert(header::CACHE_CONTROL, value);
+            self.fields.remove(header::EXPIRES);
+        }
     }
 
     fn set_age(&mut self, age: Seconds) {
@@ -174,8 +191,12 @@ impl Reply {
 pub(super) async fn send(
     session: &mut Session,
     context: &mut Context,
-    reply: Reply,
+    mut reply: Reply,
 ) -> Result<(), BError> {
+    let ttl = context.route.as_ref().and_then(|route| route.policy.browser_ttl);
+    if let Some(ttl) = ttl {
+        reply.set_browser_ttl(ttl);
+    }
     if context.trail.hit || context.trail.collapsed {
         context.trail.ttl = reply.ttl;
     }

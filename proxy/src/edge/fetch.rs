@@ -16,7 +16,6 @@ use crate::collapse::{Abandoned, Arriving, End, Lead, Opening};
 use crate::event::{Detail, Failure, Fwd};
 use crate::field::number;
 use crate::field::range::ByteRange;
-use crate::key::Key;
 use crate::origin::Exchange;
 use crate::policy::admit::{self, Admission, Arrival};
 use crate::policy::fail::{Trouble, is_error, may_serve_stale};
@@ -192,7 +191,9 @@ impl Fetch {
         head.part = stored.head.part;
         let fresh = Stored { head: Arc::new(head), body: stored.body.clone() };
         match admission.verdict {
-            Ok(()) if self.own_verdict().is_ok() => store(&self.shared, key, &fresh, self.epoch),
+            Ok(()) if self.own_verdict().is_ok() => {
+                store(&self.shared, &self.order.asked, &fresh, self.epoch)
+            }
             Err(reason) if is_private(reason) => self.shared.store.invalidate(key),
             Ok(()) | Err(_) => {}
         }
@@ -232,7 +233,7 @@ impl Fetch {
         combined.part = None;
         let body = side.join(&stored.body, &new);
         let combined = Stored { head: Arc::new(combined), body };
-        store(&self.shared, &self.order.asked.key, &combined, self.epoch);
+        store(&self.shared, &self.order.asked, &combined, self.epoch);
         self.lead.flight().open(Opening::Stands(combined, head.status, Ok(())), false);
         self.lead.flight().end(End::Whole);
         Ok(())
@@ -373,7 +374,7 @@ impl Fetch {
                 stored = joined(old, &stored, fit);
             }
         }
-        store(&self.shared, &self.order.asked.key, &stored, self.epoch);
+        store(&self.shared, &self.order.asked, &stored, self.epoch);
     }
 }
 
@@ -390,9 +391,11 @@ fn joined(old: &Stored, new: &Stored, fit: Fit) -> Stored {
     Stored { head: Arc::new(head), body: fit.side.join(&old.body, &new.body) }
 }
 
-/// Stores under `key` what was asked for at `since`.
-pub(super) fn store(shared: &Shared, key: &Key, stored: &Stored, since: Epoch) {
-    if shared.store.store(key, stored, since) == Err(Outdated) {
+/// Stores what was asked for by `asked` at `since`.
+pub(super) fn store(shared: &Shared, asked: &Asked, stored: &Stored, since: Epoch) {
+    let Asked { key, route, .. } = asked;
+    let most = route.policy.key.max_variants;
+    if shared.store.store(key, stored, most, since) == Err(Outdated) {
         debug!("{key}: invalidated while it was on its way");
     }
 }

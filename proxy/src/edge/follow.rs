@@ -59,7 +59,7 @@ fn revalidate(shared: &Arc<Shared>, asked: &Asked, stored: &Stored, fields: &Hea
     for name in [header::RANGE, header::IF_RANGE, header::CACHE_CONTROL, header::PRAGMA] {
         fields.remove(name);
     }
-    anonymise(&mut fields);
+    anonymise(&mut fields, &asked.route.policy.key);
     let mut asked = asked.clone();
     asked.client.address = None;
     asked.ask = Ask::read(&Method::GET, &HeaderMap::new(), false);

@@ -6,6 +6,8 @@ use super::Shared;
 use super::decide::Asked;
 use crate::event::Fwd;
 use crate::policy::answer::{self, Answer, Facts};
+use crate::policy::forward::personal;
+use crate::policy::identity;
 use crate::policy::reuse::{self, Reuse};
 use crate::stored::Stored;
 use crate::time::Timestamp;
@@ -31,19 +33,24 @@ pub(super) struct Forward {
 
 /// Looks up what may answer a request with `fields`.
 pub(super) fn look_up(shared: &Shared, asked: &Asked, fields: &HeaderMap, now: Timestamp) -> Found {
+    let rules = &asked.route.policy.key;
     let Some(shelf) = shared.store.look_up(&asked.key) else {
-        return Found::Forward(Forward { why: Fwd::UriMiss, stored: None, selecting: Vec::new() });
+        let selecting = identity::vary(Vec::new(), rules);
+        return Found::Forward(Forward { why: Fwd::UriMiss, stored: None, selecting });
     };
     let forward = |why, stored| {
-        let selecting = shelf.newest().map(|newest| newest.head.selecting.names().to_vec());
-        Found::Forward(Forward { why, stored, selecting: selecting.unwrap_or_default() })
+        let newest = shelf.newest().map(|newest| newest.head.selecting.names().to_vec());
+        let selecting = identity::vary(newest.unwrap_or_default(), rules);
+        Found::Forward(Forward { why, stored, selecting })
     };
     let Some(stored) = shelf.select(fields) else { return forward(Fwd::VaryMiss, None) };
     let reuse = reuse::decide(&stored.head.freshness, &asked.ask.directives, now);
     match reuse {
         Reuse::Validate(why) => return forward(why, Some(stored.clone())),
         // It is revalidated in nobody's name, and would come back as another variant.
-        Reuse::WhileRevalidate if stored.head.selecting.is_personal() => {
+        Reuse::WhileRevalidate
+            if personal(rules).any(|name| stored.head.selecting.names().contains(&name)) =>
+        {
             return forward(Fwd::Stale, Some(stored.clone()));
         }
         Reuse::Fresh | Reuse::Tolerated | Reuse::WhileRevalidate => {}

@@ -18,10 +18,9 @@ use super::sanitised::{NOT_FOR_CLIENTS, Sanitised};
 use super::{Context, Shared, deliver, downstream};
 use crate::event::Failure;
 use crate::field::{self, hop};
-use crate::key::Key;
 use crate::policy::admit::{self, Arrival};
-use crate::policy::request::is_bypassed;
-use crate::policy::{forward, invalidate};
+use crate::policy::request::bypass;
+use crate::policy::{decide, forward, identity, invalidate};
 use crate::store::memory::Epoch;
 use crate::stored::{Body, Fields, Selecting, Stored, StoredHead};
 use crate::time::{self, Timestamp};
@@ -140,7 +139,7 @@ pub(super) fn body(shared: &Shared, piece: Option<&Bytes>, end: bool, context: &
         passing.keeping = None;
     } else if end && let Some(Keeping { head, pieces, epoch, .. }) = passing.keeping.take() {
         let stored = Stored { head: Arc::new(head), body: Body::new(pieces) };
-        fetch::store(shared, &passing.asked.key, &stored, epoch);
+        fetch::store(shared, &passing.asked, &stored, epoch);
     }
 }
 
@@ -148,7 +147,9 @@ impl Passing {
     fn invalidate(&self, shared: &Shared, response: &ResponseHeader) {
         let Asked { ask, target, .. } = &self.asked;
         for target in invalidate::targets(&ask.method, target, response.status, &response.headers) {
-            shared.store.invalidate(&Key::of(&target));
+            for key in decide::keys(&shared.settings.routes, &target) {
+                shared.store.invalidate(&key);
+            }
         }
     }
 
@@ -162,9 +163,11 @@ impl Passing {
         let named = response.headers.get(header::CONTENT_LOCATION)?.to_str();
         let same = named.is_ok_and(|named| target.join(named).as_ref() == Some(target));
         let rules = &route.policy;
+        let asked = &session.req_header().headers;
         let bypassed = rules.strategy == Strategy::Bypass
             || ask.ambiguous
-            || is_bypassed(&session.req_header().headers, rules);
+            || bypass(asked, rules).is_some()
+            || !identity::is_whole(target, asked, &rules.key);
         if ask.method != Method::POST || response.status != StatusCode::OK || !same || bypassed {
             return None;
         }
@@ -177,12 +180,15 @@ impl Passing {
             ranged: false,
         };
         let admission = admit::admit(ask, &arrival, target.path(), &route.policy);
+        // What answers a later `GET` is selected by what that would say.
+        let mut asked = asked.clone();
+        identity::apply(&identity::edits(&asked, &rules.key), &mut asked);
         admission.verdict.is_ok().then(|| Keeping {
             head: StoredHead {
                 status: response.status,
                 fields: Fields::new(&sanitised.finish(&admission)),
                 freshness: admission.freshness,
-                selecting: Selecting::new(&admission.vary, &session.req_header().headers),
+                selecting: Selecting::new(&admission.vary, &asked),
                 part: None,
             },
             pieces: Vec::new(),

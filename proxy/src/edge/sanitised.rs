@@ -1,6 +1,6 @@
 //! The fields of a response, without what is for one hop or for this cache alone.
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::field::{date, hop};
 use crate::policy::admit::Admission;
@@ -54,6 +54,9 @@ impl Sanitised {
         }
         if let Some(value) = &admission.cache_control {
             fields.insert(header::CACHE_CONTROL, value.clone());
+        }
+        for name in &admission.also_varies {
+            fields.append(header::VARY, HeaderValue::from(name.clone()));
         }
         //= https://www.rfc-editor.org/rfc/rfc9110#section-6.6.1
         //# A recipient with a clock that receives a response message without a Date header

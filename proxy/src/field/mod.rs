@@ -7,9 +7,13 @@
 
 pub mod age;
 pub mod cache_control;
+pub mod coding;
+pub mod cookie;
 pub mod date;
+pub mod device;
 pub mod etag;
 pub mod hop;
+pub mod language;
 pub mod list;
 pub mod number;
 mod preference;

@@ -1,5 +1,7 @@
 //! Brings lists of preferences (`Accept` and its like) into one form (RFC 9110 §12.4.2, §12.5).
 
+use http::{HeaderMap, HeaderName};
+
 use super::list;
 
 /// More members than this are left as they are.
@@ -27,6 +29,35 @@ pub(super) fn uniform<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Option<Vec<u
     members.sort_unstable();
     members.dedup();
     Some(members.join(&b", "[..]))
+}
+
+/// The members of all lines of `name`, each with its weight in thousandths.
+///
+/// A weight that is not understood counts as one: who sends it named the member for a reason.
+/// Members past the first 64 are left out.
+pub(super) fn weighted<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> impl Iterator<Item = (&'a [u8], u16)> {
+    list::members(headers, name).take(MAX_MEMBERS).map(|member| {
+        let mut pieces = member.split(|&byte| byte == b';').map(list::trim);
+        let name = pieces.next().unwrap_or_default();
+        let written = pieces.find_map(|piece| {
+            piece.strip_prefix(b"q=").or_else(|| piece.strip_prefix(b"Q=")).map(list::trim)
+        });
+        (name, written.and_then(weight).map_or(1000, thousandths))
+    })
+}
+
+/// A weight without the zeros at its end, in thousandths.
+fn thousandths(weight: &[u8]) -> u16 {
+    match weight {
+        [b'0', b'.', digits @ ..] => (0..3).fold(0, |sum, at| {
+            sum * 10 + digits.get(at).map_or(0, |digit| u16::from(digit - b'0'))
+        }),
+        [b'0'] => 0,
+        _ => 1000,
+    }
 }
 
 fn uniform_member(member: &[u8]) -> Option<Vec<u8>> {
@@ -99,6 +130,24 @@ mod tests {
         check("Text/HTML ; Level=A ; q=1", Some("text/html;level=A"));
         check("text/html;q=1.000;x=y", Some("text/html;q=1;x=y"));
         check("", Some(""));
+    }
+
+    #[test]
+    fn weighs_each_member() {
+        let headers = crate::field::testing::lines(
+            "accept-language",
+            &["de, en;q=0.5, fr ; q=0.05", "es;q=0, it;x=1;q=0.125, pl;q=2, *;Q=1.000"],
+        );
+        let found: Vec<_> = weighted(&headers, &http::header::ACCEPT_LANGUAGE)
+            .map(|(name, weight)| (String::from_utf8_lossy(name).into_owned(), weight))
+            .collect();
+        let expected =
+            [("de", 1000), ("en", 500), ("fr", 50), ("es", 0), ("it", 125), ("pl", 1000)];
+        let expected = expected.into_iter().chain([("*", 1000)]);
+        assert_eq!(
+            found,
+            expected.map(|(name, weight)| (name.to_owned(), weight)).collect::<Vec<_>>()
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! [`Key`] is its scheme, authority, path and query as bytes, with the length of each in front, so
 //! that no two different sets of parts make the same bytes.
 
+pub mod query;
 mod target;
 
 use std::fmt;
@@ -20,28 +21,28 @@ const VERSION: u8 = 1;
 pub struct Key(Bytes);
 
 impl Key {
-    /// The key of a target, with its query as it is.
+    /// The key of a target, all of which counts.
     #[must_use]
     pub fn of(target: &Target) -> Self {
-        Self::chosen(target, target.query(), std::iter::empty())
+        Self::chosen(target, Scope { scheme: true, host: true }, std::iter::empty())
     }
 
-    /// The key of a target with `query` in place of its own, and with further parts.
+    /// The key of what of a target is in `scope`, with further parts.
     ///
-    /// A further part is the name and the value of something chosen out of the request, such as a
-    /// header field; `None` where the request does not have it. Their order counts.
+    /// A further part is the name and the value of something else that counts, such as a route;
+    /// `None` where there is no value. Their order counts.
     #[must_use]
     pub fn chosen<'a>(
         target: &Target,
-        query: Option<&str>,
+        scope: Scope,
         further: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>,
     ) -> Self {
-        let authority = target.authority();
+        let (authority, query) = (target.authority(), target.query());
         let length = authority.len() + target.path().len() + query.map_or(0, str::len) + 32;
         let mut bytes = Vec::with_capacity(length);
         bytes.push(VERSION);
-        push(&mut bytes, Some(target.scheme().as_str().as_bytes()));
-        push(&mut bytes, Some(authority.as_bytes()));
+        push(&mut bytes, scope.scheme.then(|| target.scheme().as_str().as_bytes()));
+        push(&mut bytes, scope.host.then_some(authority.as_bytes()));
         push(&mut bytes, Some(target.path().as_bytes()));
         push(&mut bytes, query.map(str::as_bytes));
         for (name, value) in further {
@@ -86,6 +87,15 @@ impl Key {
     }
 }
 
+/// Which parts of a target count, beside its path and its query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// Its scheme.
+    pub scheme: bool,
+    /// Its host and port.
+    pub host: bool,
+}
+
 /// Adds one part: how long it is plus one, in four bytes, then the part; zero if it is absent.
 fn push(bytes: &mut Vec<u8>, part: Option<&[u8]>) {
     let length = part.map_or(0, |part| u32::try_from(part.len()).unwrap_or(u32::MAX - 1) + 1);
@@ -111,13 +121,20 @@ impl<'a> Iterator for Parts<'a> {
     }
 }
 
-/// Prints the key for a person to read: the URL, then `{name: value}` for each further part.
+/// Prints the key for a person to read: the URL, with `*` for what does not count, then
+/// `{name: value}` for each further part.
 impl fmt::Display for Key {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = self.parts().map(|part| part.map(<[u8]>::escape_ascii));
         let mut next = || parts.next().flatten();
-        if let (Some(scheme), Some(authority), Some(path)) = (next(), next(), next()) {
-            write!(out, "{scheme}://{authority}{path}")?;
+        for (part, end) in [(next(), "://"), (next(), "")] {
+            match part {
+                Some(part) => write!(out, "{part}{end}")?,
+                None => write!(out, "*{end}")?,
+            }
+        }
+        if let Some(path) = next() {
+            write!(out, "{path}")?;
         }
         if let Some(query) = next() {
             write!(out, "?{query}")?;
@@ -143,6 +160,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    const ALL: Scope = Scope { scheme: true, host: true };
 
     fn key(scheme: &str, authority: &str, path: &str) -> Key {
         Key::of(&Target::parse(scheme, authority, path).unwrap())
@@ -180,7 +199,7 @@ mod tests {
     fn keeps_the_borders_of_its_parts() {
         let target = Target::parse("http", "a.example", "/").unwrap();
         let with = |parts: &[(&'static str, Option<&'static [u8]>)]| {
-            Key::chosen(&target, None, parts.iter().copied())
+            Key::chosen(&target, ALL, parts.iter().copied())
         };
         assert_ne!(with(&[("a", Some(b"bc"))]), with(&[("ab", Some(b"c"))]));
         assert_ne!(with(&[("a", Some(b""))]), with(&[("a", None)]));
@@ -192,8 +211,11 @@ mod tests {
         let target = Target::parse("http", "A.Example:8080", "/b?c").unwrap();
         assert_eq!(Key::of(&target).to_string(), "http://a.example:8080/b?c");
         let parts: [(&str, Option<&[u8]>); 2] = [("accept", Some(b"x\n")), ("b", None)];
-        let chosen = Key::chosen(&target, None, parts.into_iter());
-        assert_eq!(chosen.to_string(), r"http://a.example:8080/b {accept: x\n} {b}");
+        let chosen = Key::chosen(&target, ALL, parts.into_iter());
+        assert_eq!(chosen.to_string(), r"http://a.example:8080/b?c {accept: x\n} {b}");
+        let path_alone = Scope { scheme: false, host: false };
+        let chosen = Key::chosen(&target, path_alone, std::iter::empty());
+        assert_eq!(chosen.to_string(), "*://*/b?c");
     }
 
     #[test]
@@ -206,10 +228,12 @@ mod tests {
         fn comes_back_from_its_bytes(
             path in "/[a-z/]{0,9}", query in proptest::option::of("[a-z=&]{0,9}"),
             further in proptest::collection::vec(("[a-z]{0,3}", any::<Option<Vec<u8>>>()), 0..4),
+            scheme: bool, host: bool,
         ) {
             let target = Target::parse("http", "a.example", &path).unwrap();
+            let target = target.with_query(query.as_deref());
             let parts = further.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
-            let key = Key::chosen(&target, query.as_deref(), parts);
+            let key = Key::chosen(&target, Scope { scheme, host }, parts);
             prop_assert_eq!(Key::from_bytes(key.as_bytes().clone()), Some(key));
         }
 

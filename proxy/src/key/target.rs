@@ -199,6 +199,17 @@ impl Target {
         self.path_and_query.split_at(self.path_length).1.strip_prefix('?')
     }
 
+    /// The same with another query.
+    #[must_use]
+    pub fn with_query(&self, query: Option<&str>) -> Self {
+        let mut path_and_query = self.path().to_owned();
+        if let Some(query) = query {
+            path_and_query.push('?');
+            path_and_query.push_str(query);
+        }
+        Self { path_and_query, ..self.clone() }
+    }
+
     /// The path and, behind a `?`, the query: what the origin should be asked for.
     #[must_use]
     pub fn path_and_query(&self) -> &str {

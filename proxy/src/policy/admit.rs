@@ -11,6 +11,7 @@ use crate::field::date::Expires;
 use crate::field::range::ContentRange;
 use crate::field::vary::Vary;
 use crate::field::{age, date, targeted};
+use crate::policy::identity;
 use crate::policy::request::Ask;
 use crate::stored::Freshness;
 use crate::time::{Seconds, Timestamp};
@@ -52,6 +53,8 @@ pub struct Admission {
     pub freshness: Freshness,
     /// Which request fields select it.
     pub vary: Vec<HeaderName>,
+    /// The fields that the route adds to those that `Vary` names.
+    pub also_varies: Vec<HeaderName>,
     /// What part of the whole it is.
     pub part: Option<ContentRange>,
     /// What clients are told in `Cache-Control`, if the origin left it open.
@@ -87,10 +90,12 @@ pub fn admit(ask: &Ask, arrival: &Arrival<'_>, path: &str, rules: &Policy) -> Ad
         verdict = if is_usable { Ok(()) } else { Err(Detail::Part) };
     }
     let verdict = verdict.and_then(|()| worthwhile(ask, &source, lifetime, &freshness));
+    let said_vary = if let Vary::Fields(names) = vary { names } else { Vec::new() };
     let silent = !said.present && expires.is_none();
     Admission {
         freshness,
-        vary: if let Vary::Fields(names) = vary { names } else { Vec::new() },
+        also_varies: identity::untold(&said_vary, &rules.key),
+        vary: identity::vary(said_vary, &rules.key),
         part,
         // `public` would let the caches behind this one share what this one may not.
         cache_control: (immutable && silent && verdict.is_ok()).then_some(IMMUTABLE),
@@ -156,7 +161,23 @@ fn storable(
     if rules.set_cookie == SetCookie::Skip && arrival.fields.contains_key(header::SET_COOKIE) {
         return Err(Detail::SetCookie);
     }
+    let is_typed = rules.types.as_ref().is_none_or(|types| is_one_of(arrival.fields, types));
+    if matches!(status.as_u16(), 200 | 203 | 206) && !is_typed {
+        return Err(Detail::ContentType);
+    }
     Ok(())
+}
+
+/// Whether the media type that `fields` tell is one of `types`, or under one that ends with `/*`.
+fn is_one_of(fields: &HeaderMap, types: &[String]) -> bool {
+    let Some(said) = fields.get(header::CONTENT_TYPE) else { return false };
+    let said = said.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
+    types.iter().any(|one| match one.strip_suffix('*') {
+        Some(kind) => said
+            .split_at_checked(kind.len())
+            .is_some_and(|(start, _)| start.eq_ignore_ascii_case(kind.as_bytes())),
+        None => said.eq_ignore_ascii_case(one.as_bytes()),
+    })
 }
 
 /// Whether storing it could ever save anything, given that nothing forbids it.

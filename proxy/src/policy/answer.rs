@@ -4,9 +4,10 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use crate::field::date;
 use crate::field::etag::{self, IfRange};
 use crate::field::range::{self, ByteRange, ContentRange, RangeSpec, Resolved};
+use crate::field::{date, list};
+use crate::time::Seconds;
 
 /// What a client gets of a stored response.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +115,27 @@ fn within(range: Option<&RangeSpec>, part: &ContentRange) -> Answer {
         Resolved::Unsatisfiable => Answer::Unsatisfiable,
         Resolved::Parts(_) | Resolved::Whole => Answer::Missing,
     }
+}
+
+/// What `Cache-Control` says to clients that may keep a response of `age` for `ttl` from now;
+/// nothing if what the origin says in `stored` has to stand.
+///
+/// A client counts `Age` against `max-age`, so that is in it. What else the origin says is kept.
+#[must_use]
+pub fn for_browsers(stored: &HeaderMap, ttl: Seconds, age: Seconds) -> Option<HeaderValue> {
+    let mut told = Vec::new();
+    for directive in list::members(stored, &header::CACHE_CONTROL) {
+        let name = directive.split(|&byte| byte == b'=').next().unwrap_or(directive).trim_ascii();
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        if ["no-store", "no-cache", "private", "immutable"].into_iter().any(is) {
+            return None;
+        }
+        if !is("max-age") {
+            told.push(directive.to_vec());
+        }
+    }
+    told.push(format!("max-age={}", ttl.plus(age).0).into_bytes());
+    HeaderValue::from_bytes(&told.join(&b", "[..])).map_or(None, Some)
 }
 
 /// The fields of the stored response that a 304 carries (RFC 9110 §15.4.5).
@@ -342,6 +364,24 @@ mod tests {
         let kept = "cache-control: max-age=1 | content-location: /a | date: x | etag: \"a\" \
                     | expires: 0 | vary: a";
         assert_eq!(print(&of_not_modified(&head(stored))), kept);
+    }
+
+    #[test]
+    fn tells_browsers_how_long_they_may_keep_it() {
+        let check = |stored: &str, expected: Option<&str>| {
+            let found = for_browsers(&head(stored), Seconds(60), Seconds(7));
+            assert_eq!(found.as_ref().map(|value| value.to_str().unwrap()), expected, "{stored}");
+        };
+        check("", Some("max-age=67"));
+        check("Expires: Sun, 06 Nov 1994 08:49:37 GMT", Some("max-age=67"));
+        check("Cache-Control: max-age=3600", Some("max-age=67"));
+        check(
+            "Cache-Control: public, Max-Age=1, s-maxage=9 | Cache-Control: must-revalidate",
+            Some("public, s-maxage=9, must-revalidate, max-age=67"),
+        );
+        for stands in ["no-store", "private", "no-cache", "public, immutable, max-age=9"] {
+            check(&format!("Cache-Control: {stands}"), None);
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use forebay_config::KeyRules;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use crate::field::hop;
@@ -28,9 +29,6 @@ const FORGED: [&str; 15] = [
     "x-rewrite-url",
     "x-url-scheme",
 ];
-
-/// Fields that say in whose name is asked.
-const PERSONAL: [HeaderName; 2] = [header::COOKIE, header::AUTHORIZATION];
 
 /// Conditions that the cache evaluates itself, so that an answer is worth storing.
 const CONDITIONS: [HeaderName; 5] = [
@@ -115,9 +113,16 @@ fn is_forged(name: &HeaderName) -> bool {
     name.contains('_') || name.starts_with("x-forwarded-") || FORGED.contains(&name)
 }
 
+/// The fields that say in whose name is asked, on a route with `rules`. Cookies of which the rules
+/// choose some that count do not.
+pub fn personal(rules: &KeyRules) -> impl Iterator<Item = HeaderName> {
+    let cookie = rules.cookies.is_none().then_some(header::COOKIE);
+    [header::AUTHORIZATION].into_iter().chain(cookie)
+}
+
 /// Removes what says in whose name is asked: what one client may see must not be stored for all.
-pub fn anonymise(fields: &mut HeaderMap) {
-    for name in PERSONAL {
+pub fn anonymise(fields: &mut HeaderMap, rules: &KeyRules) {
+    for name in personal(rules) {
         fields.remove(name);
     }
 }
@@ -133,9 +138,6 @@ pub fn fields(asked: &HeaderMap, client: &Client, purpose: &Purpose<'_>) -> Head
     // The answer is for the cache; none of these speak of a body, there is none.
     for name in [header::CONTENT_LENGTH, header::CONTENT_TYPE, header::EXPECT] {
         fields.remove(name);
-    }
-    if client.address.is_none() {
-        anonymise(&mut fields);
     }
     vouch(&mut fields, client);
     if !matches!(purpose, Purpose::Part) {
@@ -171,7 +173,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::policy::testing::{head, print};
+    use crate::policy::testing::{head, print, rules};
 
     const TOLD: &str = "via: 1.1 forebay | x-forwarded-for: 192.0.2.1 \
                         | x-forwarded-host: a.example | x-forwarded-proto: https";
@@ -249,9 +251,17 @@ mod tests {
 
     #[test]
     fn asks_in_nobodys_name_without_saying_who() {
-        let asked = head("Cookie: a=b | Cookie: c=d | Authorization: Basic eA== | Accept: a/b");
+        let mut asked = head("Cookie: a=b | Cookie: c=d | Authorization: Basic eA== | Accept: a/b");
+        anonymise(&mut asked, &rules("").key);
         let sent = fields(&asked, &client(None), &Purpose::Whole);
         assert_eq!(print(&sent), sorted(&format!("Accept: a/b | {TOLD_FOR_NOBODY}")));
+    }
+
+    #[test]
+    fn asks_in_nobodys_name_with_the_cookies_that_count() {
+        let mut asked = head("Cookie: theme=dark | Authorization: Basic eA==");
+        anonymise(&mut asked, &rules("key = { cookies = ['theme'] }").key);
+        assert_eq!(print(&asked), sorted("Cookie: theme=dark"));
     }
 
     #[test]
@@ -287,13 +297,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_lets_a_forged_field_through_nor_asks_as_somebody_in_nobodys_name(
+        fn never_lets_a_forged_field_through(
             names in prop::collection::vec(
                 prop_oneof![
                     prop::sample::select(&FORGED[..]).prop_map(str::to_owned),
                     "[xX][-_][fF]orwarded[-_][a-z]{1,9}",
-                    Just("Cookie".to_owned()),
-                    Just("Authorization".to_owned()),
                     "[a-z]{1,5}",
                 ],
                 0..8,
@@ -313,8 +321,6 @@ mod tests {
                 let forged = name == "forwarded" || name.as_str().contains(['-', '_']);
                 prop_assert!(value != "evil" || !forged, "{name}");
             }
-            prop_assert!(!sent.contains_key(header::COOKIE));
-            prop_assert!(!sent.contains_key(header::AUTHORIZATION));
         }
     }
 }

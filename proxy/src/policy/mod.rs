@@ -3,9 +3,11 @@
 
 pub mod admit;
 pub mod answer;
+pub mod decide;
 pub mod fail;
 pub mod forward;
 pub mod freshen;
+pub mod identity;
 pub mod invalidate;
 pub mod partial;
 pub mod request;

@@ -5,7 +5,7 @@ use http::{HeaderMap, Method, header};
 
 use crate::event::{Detail, Fwd};
 use crate::field::cache_control::RequestDirectives;
-use crate::field::list;
+use crate::field::{cookie, list};
 
 /// What a request asks of the cache, read once from its head.
 #[derive(Clone, Debug)]
@@ -69,32 +69,39 @@ pub fn plan(ask: &Ask, fields: &HeaderMap, rules: &Policy) -> Plan {
     if ask.has_body || ask.upgrade || ask.for_origin {
         return Plan::Pass(Fwd::Request, None);
     }
-    if is_bypassed(fields, rules) {
+    if bypass(fields, rules).is_some() {
         return Plan::Pass(Fwd::Bypass, Some(Detail::BypassIf));
     }
     Plan::LookUp
 }
 
-/// Whether `fields` carry what keeps a request from the cache on a route with `rules`.
+/// What of a request keeps it from the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bypass<'a> {
+    /// This field, by the name that the settings write.
+    Field(&'a str),
+    /// This cookie, by the name that the request writes.
+    Cookie(&'a [u8]),
+}
+
+/// What of `fields` keeps a request from the cache on a route with `rules`.
 #[must_use]
-pub fn is_bypassed(fields: &HeaderMap, rules: &Policy) -> bool {
-    rules.bypass_if.headers.iter().any(|name| fields.contains_key(name))
-        || (!rules.bypass_if.cookies.is_empty() && carries_cookie(fields, &rules.bypass_if.cookies))
+pub fn bypass<'a>(fields: &'a HeaderMap, rules: &'a Policy) -> Option<Bypass<'a>> {
+    let named = rules.bypass_if.headers.iter().find(|name| fields.contains_key(name.as_str()));
+    named.map(|name| Bypass::Field(name)).or_else(|| {
+        let patterns = &rules.bypass_if.cookies;
+        let meant = |name: &[u8]| patterns.iter().any(|pattern| pattern.matches(name));
+        cookie::pairs(fields)
+            .map(|pair| pair.name)
+            .find(|name| !patterns.is_empty() && meant(name))
+            .map(Bypass::Cookie)
+    })
 }
 
 /// Whether a request asks for another protocol than HTTP. Curl and others offer `h2c` with every
 /// request; it is not taken up (RFC 9113 §3.1).
 fn asks_to_switch(fields: &HeaderMap) -> bool {
     list::members(fields, &header::UPGRADE).any(|name| !name.eq_ignore_ascii_case(b"h2c"))
-}
-
-fn carries_cookie(fields: &HeaderMap, names: &[String]) -> bool {
-    fields
-        .get_all(header::COOKIE)
-        .iter()
-        .flat_map(|line| line.as_bytes().split(|&byte| byte == b';'))
-        .filter_map(|pair| pair.split(|&byte| byte == b'=').next())
-        .any(|name| names.iter().any(|wanted| wanted.as_bytes() == name.trim_ascii()))
 }
 
 #[cfg(test)]
@@ -166,6 +173,15 @@ mod tests {
         check("HEAD", "Authorization: Basic eA==", rules, BY_RULE);
         check("GET", "X-Previews: 1", rules, Plan::LookUp);
         check("POST", "X-Preview: 1", rules, BY_METHOD);
+    }
+
+    #[test]
+    fn says_what_keeps_a_request_from_the_cache() {
+        let rules = rules("bypass_if = { cookies = ['s*d'], headers = ['X-Preview'] }");
+        let found = |text: &str| format!("{:?}", bypass(&head(text), &rules));
+        assert_eq!(found("x-preview: 1 | Cookie: sid=1"), "Some(Field(\"x-preview\"))");
+        assert_eq!(found("Cookie: a=1; sid=1"), format!("Some(Cookie({:?}))", b"sid"));
+        assert_eq!(found("Cookie: a=1; ids=1"), "None");
     }
 
     #[test]

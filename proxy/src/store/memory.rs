@@ -68,16 +68,22 @@ impl Memory {
         Epoch(self.epoch.load(Ordering::SeqCst))
     }
 
-    /// Stores what was asked for at `since`.
+    /// Stores what was asked for at `since`, as one of `most` variants.
     ///
     /// # Errors
     ///
     /// [`Outdated`] if `key` was invalidated since; nothing is stored then.
-    pub fn store(&self, key: &Key, stored: &Stored, since: Epoch) -> Result<(), Outdated> {
+    pub fn store(
+        &self,
+        key: &Key,
+        stored: &Stored,
+        most: usize,
+        since: Epoch,
+    ) -> Result<(), Outdated> {
         self.shelves.entry_by_ref(key).and_upsert_with(|shelf| {
             shelf.map_or_else(
                 || Shelf::new(stored.clone()),
-                |shelf| shelf.into_value().with(stored.clone()),
+                |shelf| shelf.into_value().with(stored.clone(), most),
             )
         });
         if stored.size() > HOLD_AT_ONCE {
@@ -118,6 +124,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    const MOST: usize = 32;
     use crate::key::Target;
     use crate::stored::testing::{body, request, stored};
 
@@ -138,10 +146,10 @@ mod tests {
     fn gives_back_what_it_stored() {
         let memory = Memory::new(1 << 20);
         assert_eq!(found(&memory, "/a"), None);
-        assert_eq!(memory.store(&key("/a"), &plain("a"), memory.epoch()), Ok(()));
-        assert_eq!(memory.store(&key("/b"), &plain("b"), memory.epoch()), Ok(()));
+        assert_eq!(memory.store(&key("/a"), &plain("a"), MOST, memory.epoch()), Ok(()));
+        assert_eq!(memory.store(&key("/b"), &plain("b"), MOST, memory.epoch()), Ok(()));
         assert_eq!(found(&memory, "/a").as_deref(), Some("a"));
-        assert_eq!(memory.store(&key("/a"), &plain("newer"), memory.epoch()), Ok(()));
+        assert_eq!(memory.store(&key("/a"), &plain("newer"), MOST, memory.epoch()), Ok(()));
         assert_eq!(found(&memory, "/a").as_deref(), Some("newer"));
         assert_eq!(found(&memory, "/b").as_deref(), Some("b"));
     }
@@ -151,7 +159,7 @@ mod tests {
         let memory = Memory::new(1 << 20);
         for value in ["1", "2"] {
             let variant = stored(value, &["x-a"], &request("x-a", value));
-            assert_eq!(memory.store(&key("/a"), &variant, memory.epoch()), Ok(()));
+            assert_eq!(memory.store(&key("/a"), &variant, MOST, memory.epoch()), Ok(()));
         }
         let shelf = memory.look_up(&key("/a")).unwrap();
         for value in ["1", "2"] {
@@ -165,10 +173,13 @@ mod tests {
         let memory = Memory::new(CAPACITY);
         for number in 0..1_000 {
             let stored = plain(&"x".repeat(1_000));
-            assert_eq!(memory.store(&key(&format!("/{number}")), &stored, memory.epoch()), Ok(()));
+            assert_eq!(
+                memory.store(&key(&format!("/{number}")), &stored, MOST, memory.epoch()),
+                Ok(())
+            );
             // One key whose variants grow must count with all of them.
             let variant = stored_variant(number);
-            assert_eq!(memory.store(&key("/growing"), &variant, memory.epoch()), Ok(()));
+            assert_eq!(memory.store(&key("/growing"), &variant, MOST, memory.epoch()), Ok(()));
         }
         memory.shelves.run_pending_tasks();
         assert!(memory.bytes() <= CAPACITY, "{}", memory.bytes());
@@ -185,7 +196,10 @@ mod tests {
     #[test]
     fn keeps_nothing_that_is_larger_than_it_is() {
         let memory = Memory::new(10_000);
-        assert_eq!(memory.store(&key("/a"), &plain(&"x".repeat(20_000)), memory.epoch()), Ok(()));
+        assert_eq!(
+            memory.store(&key("/a"), &plain(&"x".repeat(20_000)), MOST, memory.epoch()),
+            Ok(())
+        );
         memory.shelves.run_pending_tasks();
         assert_eq!(found(&memory, "/a"), None);
         assert_eq!(memory.bytes(), 0);
@@ -196,9 +210,9 @@ mod tests {
         let memory = Memory::new(1 << 20);
         for value in ["1", "2"] {
             let variant = stored(value, &["x-a"], &request("x-a", value));
-            assert_eq!(memory.store(&key("/a"), &variant, memory.epoch()), Ok(()));
+            assert_eq!(memory.store(&key("/a"), &variant, MOST, memory.epoch()), Ok(()));
         }
-        assert_eq!(memory.store(&key("/b"), &plain("b"), memory.epoch()), Ok(()));
+        assert_eq!(memory.store(&key("/b"), &plain("b"), MOST, memory.epoch()), Ok(()));
         memory.invalidate(&key("/a"));
         assert!(memory.look_up(&key("/a")).is_none());
         assert_eq!(found(&memory, "/b").as_deref(), Some("b"));
@@ -209,10 +223,10 @@ mod tests {
         let memory = Memory::new(1 << 20);
         let before = memory.epoch();
         memory.invalidate(&key("/a"));
-        assert_eq!(memory.store(&key("/a"), &plain("old"), before), Err(Outdated));
+        assert_eq!(memory.store(&key("/a"), &plain("old"), MOST, before), Err(Outdated));
         assert_eq!(found(&memory, "/a"), None);
-        assert_eq!(memory.store(&key("/b"), &plain("other"), before), Ok(()));
-        assert_eq!(memory.store(&key("/a"), &plain("new"), memory.epoch()), Ok(()));
+        assert_eq!(memory.store(&key("/b"), &plain("other"), MOST, before), Ok(()));
+        assert_eq!(memory.store(&key("/a"), &plain("new"), MOST, memory.epoch()), Ok(()));
         assert_eq!(found(&memory, "/a").as_deref(), Some("new"));
     }
 
@@ -226,7 +240,7 @@ mod tests {
         let before = memory.epoch();
         memory.invalidate(&key("/a"));
         memory.invalidated.run_pending_tasks();
-        assert_eq!(memory.store(&key("/a"), &plain("old"), before), Err(Outdated));
+        assert_eq!(memory.store(&key("/a"), &plain("old"), MOST, before), Err(Outdated));
     }
 
     proptest! {
@@ -248,7 +262,7 @@ mod tests {
                     }
                     _ => {
                         let Some((since, seen, text)) = asked.pop_front() else { continue };
-                        let result = memory.store(&key("/a"), &plain(&text), since);
+                        let result = memory.store(&key("/a"), &plain(&text), MOST, since);
                         prop_assert_eq!(result.is_ok(), seen == invalidations);
                         expected = result.is_ok().then_some(text);
                     }

@@ -6,9 +6,6 @@ use http::HeaderMap;
 
 use crate::stored::Stored;
 
-/// As many variants as one key may have; past it the oldest goes.
-pub const MOST_VARIANTS: usize = 32;
-
 /// All that is stored under one key, newest first. Never empty.
 #[derive(Clone, Debug)]
 pub struct Shelf {
@@ -23,9 +20,9 @@ impl Shelf {
     }
 
     /// This shelf with `stored` put first, in place of the one that the same requests select. A
-    /// part does not take the place of a whole.
+    /// part does not take the place of a whole. Past `most` variants the oldest goes.
     #[must_use]
-    pub fn with(&self, stored: Stored) -> Self {
+    pub fn with(&self, stored: Stored, most: usize) -> Self {
         let head = Arc::clone(&stored.head);
         let same = |other: &&Stored| other.head.selecting == head.selecting;
         let is_part = head.part.is_some();
@@ -33,7 +30,7 @@ impl Shelf {
             return self.clone();
         }
         let others = self.variants.iter().filter(|other| !same(other));
-        let variants = std::iter::once(stored).chain(others.cloned()).take(MOST_VARIANTS).collect();
+        let variants = std::iter::once(stored).chain(others.cloned()).take(most).collect();
         Self { variants }
     }
 
@@ -61,6 +58,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    const MOST_VARIANTS: usize = 32;
     use crate::field::range::{ByteRange, ContentRange};
     use crate::stored::StoredHead;
     use crate::stored::testing::{body, request, stored};
@@ -71,7 +70,7 @@ mod tests {
             .iter()
             .map(|tongue| stored(tongue, &["x-tongue"], &request("x-tongue", tongue)));
         let first = Shelf::new(variants.next().unwrap());
-        variants.fold(first, |shelf, variant| shelf.with(variant))
+        variants.fold(first, |shelf, variant| shelf.with(variant, MOST_VARIANTS))
     }
 
     fn selected(shelf: &Shelf, tongue: &str) -> Option<String> {
@@ -90,7 +89,8 @@ mod tests {
     #[test]
     fn replaces_the_variant_that_the_same_requests_select() {
         let shelf = shelf(&["en", "de"]);
-        let newer = shelf.with(stored("newer", &["x-tongue"], &request("x-tongue", "en")));
+        let newer =
+            shelf.with(stored("newer", &["x-tongue"], &request("x-tongue", "en")), MOST_VARIANTS);
         assert_eq!(selected(&newer, "en").as_deref(), Some("newer"));
         assert_eq!(selected(&newer, "de").as_deref(), Some("de"));
         assert_eq!(newer.variants.len(), 2);
@@ -99,9 +99,10 @@ mod tests {
 
     #[test]
     fn prefers_the_newest_of_several_that_match() {
-        let everybody = shelf(&["en"]).with(stored("all", &[], &HeaderMap::new()));
+        let everybody = shelf(&["en"]).with(stored("all", &[], &HeaderMap::new()), MOST_VARIANTS);
         assert_eq!(selected(&everybody, "en").as_deref(), Some("all"));
-        let english = everybody.with(stored("en", &["x-tongue"], &request("x-tongue", "en")));
+        let english =
+            everybody.with(stored("en", &["x-tongue"], &request("x-tongue", "en")), MOST_VARIANTS);
         assert_eq!(selected(&english, "en").as_deref(), Some("en"));
         assert_eq!(selected(&english, "de").as_deref(), Some("all"));
     }
@@ -115,11 +116,14 @@ mod tests {
             Stored { head: Arc::new(StoredHead { part, ..(*whole.head).clone() }), ..whole }
         };
         let whole = Shelf::new(stored("whole", &[], &HeaderMap::new()));
-        assert_eq!(whole.with(part("part")).newest().map(body).as_deref(), Some("whole"));
-        let newer = Shelf::new(part("part")).with(part("next"));
+        assert_eq!(
+            whole.with(part("part"), MOST_VARIANTS).newest().map(body).as_deref(),
+            Some("whole")
+        );
+        let newer = Shelf::new(part("part")).with(part("next"), MOST_VARIANTS);
         assert_eq!(newer.variants.len(), 1);
         assert_eq!(newer.newest().map(body).as_deref(), Some("next"));
-        let whole = newer.with(stored("whole", &[], &HeaderMap::new()));
+        let whole = newer.with(stored("whole", &[], &HeaderMap::new()), MOST_VARIANTS);
         assert_eq!(whole.newest().map(body).as_deref(), Some("whole"));
         assert_eq!(whole.variants.len(), 1);
     }
