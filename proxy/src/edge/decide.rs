@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode, Version, header};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
-use super::Shared;
+use super::Snapshot;
 use crate::event::Detail;
 use crate::key::{Key, Target};
 use crate::origin::Origin;
@@ -18,6 +18,8 @@ use crate::policy::sound;
 /// A request that is understood.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
+    /// The settings that hold for it to its end.
+    pub(super) snapshot: Arc<Snapshot>,
     pub(super) ask: Ask,
     pub(super) plan: Plan,
     pub(super) target: Target,
@@ -39,12 +41,12 @@ const NO_ROUTE: Refusal = Refusal { status: StatusCode::NOT_FOUND, detail: Detai
 const BROKEN_SETTINGS: Refusal =
     Refusal { status: StatusCode::INTERNAL_SERVER_ERROR, detail: Detail::NoRoute };
 
-/// Reads the request that `session` has received.
+/// Reads the request that `session` has received, as `snapshot` says.
 ///
 /// # Errors
 ///
 /// Why it is refused.
-pub(super) fn read(shared: &Shared, session: &mut Session) -> Result<Asked, Refusal> {
+pub(super) fn read(snapshot: &Arc<Snapshot>, session: &mut Session) -> Result<Asked, Refusal> {
     join_cookies(session.req_header_mut())?;
     check(session)?;
     let has_body = !session.as_mut().is_body_empty();
@@ -55,10 +57,10 @@ pub(super) fn read(shared: &Shared, session: &mut Session) -> Result<Asked, Refu
     // Before HTTP/1.1 there was one host to an address.
     let listener = (head.version == Version::HTTP_10).then(|| session.server_addr()).flatten();
     let target = target(head, scheme, listener.map(ToString::to_string).as_deref())?;
-    let route = shared.settings.routes.find(target.host(), target.path()).ok_or(NO_ROUTE)?;
-    let origin = shared.origins.get(&route.origin.name).ok_or(BROKEN_SETTINGS)?;
+    let route = snapshot.settings.routes.find(target.host(), target.path()).ok_or(NO_ROUTE)?;
+    let origin = snapshot.origins.get(&route.origin.name).ok_or(BROKEN_SETTINGS)?;
     let mut ask = Ask::read(&head.method, &head.headers, has_body);
-    ask.ambiguous = is_ambiguous(&shared.settings.routes, &target, route);
+    ask.ambiguous = is_ambiguous(&snapshot.settings.routes, &target, route);
     let plan = plan(&ask, &head.headers, &route.policy);
     let client = Client {
         address,
@@ -71,6 +73,7 @@ pub(super) fn read(shared: &Shared, session: &mut Session) -> Result<Asked, Refu
         },
     };
     Ok(Asked {
+        snapshot: Arc::clone(snapshot),
         ask,
         plan,
         key: Key::of(&target),

@@ -136,7 +136,7 @@ pub(super) fn body(shared: &Shared, piece: Option<&Bytes>, end: bool, context: &
         keeping.length += piece.len() as u64;
         keeping.pieces.push(piece.clone());
     }
-    if keeping.length > shared.settings.cache.max_object {
+    if keeping.length > passing.asked.snapshot.settings.cache.max_object {
         passing.keeping = None;
     } else if end && let Some(Keeping { head, pieces, epoch, .. }) = passing.keeping.take() {
         let stored = Stored { head: Arc::new(head), body: Body::new(pieces) };
