@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use crate::decode::{Decoder, Node, Text, Value, Written, shown};
+use crate::decode::{Decoder, Node, Printed, Text, Value, Written, shown};
 use crate::shape::Shape;
 use crate::text::{self, Unread};
 
@@ -54,6 +54,12 @@ impl Value for Threads {
     }
 }
 
+impl Printed for Threads {
+    fn printed(&self) -> String {
+        self.0.to_string()
+    }
+}
+
 /// The number of `node`, if it is a whole one within `range`.
 fn whole(node: &Node<'_>, range: RangeInclusive<u16>) -> Option<u16> {
     let number = node.get_ref().as_integer()?;
@@ -73,6 +79,12 @@ impl Text for Bytes {
 
     fn read(text: &str) -> Result<Self, Unread> {
         text::read_size(text).map(Self)
+    }
+}
+
+impl Printed for Bytes {
+    fn printed(&self) -> String {
+        format!("\"{}\"", text::write_size(self.0))
     }
 }
 

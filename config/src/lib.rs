@@ -19,11 +19,11 @@ pub mod text;
 use std::net::SocketAddr;
 use std::path::Path;
 
-pub use declare::{Field, Need};
+pub use declare::{Effect, Field, Need};
 pub use fault::{Fault, Faults, Place};
 pub use pattern::{HostPattern, PathPatterns};
 pub use settings::{
-    Admin, BypassIf, Cache, Listener, Origin, OriginServer, Policy, Route, Routes, Server,
+    Admin, BypassIf, Cache, Change, Listener, Origin, OriginServer, Policy, Route, Routes, Server,
     SetCookie, Settings, Strategy, Timeouts, Tls, TtlMode,
 };
 
