@@ -56,6 +56,7 @@ fn settings(decoder: &mut Decoder<'_>, options: &Options) -> Option<Settings> {
         admin: admin?,
         server: options.server.as_ref().and_then(|written| server(&written.value))?,
         routes: routes?,
+        at_restart: decoder.at_restart().clone(),
     })
 }
 
@@ -110,6 +111,7 @@ fn server(server: &options::Server) -> Option<Server> {
         threads: server.threads.as_ref().map(|threads| threads.value.0),
         grace: value(&server.grace)?,
         upgrade_socket: value(&server.upgrade_socket),
+        watch: value(&server.watch)?,
     })
 }
 

@@ -12,6 +12,8 @@ pub struct Field {
     pub manual: &'static [&'static str],
     /// What happens if it is left out.
     pub need: Need,
+    /// When a change of it takes effect in an edge that runs.
+    pub effect: Effect,
     /// A value in TOML that shows its use; its default if there is no other.
     pub example: &'static str,
     pub(crate) expected: fn() -> String,
@@ -28,6 +30,25 @@ pub enum Need {
     Optional,
     /// It has this value, in TOML.
     Default(&'static str),
+}
+
+/// When a change of an option takes effect in an edge that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// When the settings are read again.
+    Reload,
+    /// When the edge is started again.
+    Restart,
+}
+
+impl Effect {
+    /// What the manual says of it, if anything is to be said.
+    pub(crate) const fn told(self) -> Option<&'static str> {
+        match self {
+            Self::Reload => None,
+            Self::Restart => Some("Takes effect at a restart."),
+        }
+    }
 }
 
 impl Field {
@@ -60,14 +81,17 @@ impl Field {
 
 /// Declares tables of options.
 ///
-/// Each line is `key: type = need;`, and `, example TOML` where the default shows too little.
+/// Each line is `key: type = need;`, with `, example TOML` where the default shows too little, and
+/// `, at Restart` where a reload is too little. Such an option has to be
+/// [`Printed`](crate::decode::Printed).
 macro_rules! options {
     ($(
         $(#[doc = $about:literal])+
         $table:ident {
             $(
                 $(#[doc = $manual:literal])+
-                $key:ident: $type:ty = $need:ident $(($default:literal))? $(, example $example:literal)?;
+                $key:ident: $type:ty = $need:ident $(($default:literal))?
+                    $(, example $example:literal)? $(, at $effect:ident)?;
             )+
         }
     )+) => {$(
@@ -91,16 +115,18 @@ macro_rules! options {
             ) -> Option<Self> {
                 let table = decoder.table(node, "a table")?;
                 decoder.refuse_unknown(table, Self::FIELDS);
-                Some(Self {
-                    $($key: decoder.field(
+                $(
+                    let $key = decoder.field(
                         node,
                         table,
                         (
                             $crate::declare::bare_key(stringify!($key)),
                             $crate::declare::Need::$need $(($default))?,
                         ),
-                    ),)+
-                })
+                    );
+                    $(decoder.takes_effect($crate::declare::Effect::$effect, $key.as_ref());)?
+                )+
+                Some(Self { $($key),+ })
             }
 
             fn shape() -> $crate::shape::Shape {
@@ -113,6 +139,9 @@ macro_rules! options {
                 name: $crate::declare::bare_key(stringify!($key)),
                 manual: &[$($manual),+],
                 need: $crate::declare::Need::$need $(($default))?,
+                effect: $crate::declare::first(&[
+                    $($crate::declare::Effect::$effect,)? $crate::declare::Effect::Reload,
+                ]),
                 example: $crate::declare::first(&[$($example,)? $($default)?]),
                 expected: <$type as $crate::decode::Value>::expected,
                 shape: <$type as $crate::decode::Value>::shape,
@@ -165,9 +194,9 @@ pub(crate) const fn bare_key(name: &'static str) -> &'static str {
     }
 }
 
-/// The first of `texts`.
-pub(crate) const fn first(texts: &[&'static str]) -> &'static str {
-    texts[0]
+/// The first of `several`.
+pub(crate) const fn first<T: Copy>(several: &[T]) -> T {
+    several[0]
 }
 
 /// Reads `toml` as a `T`.

@@ -1,5 +1,6 @@
 //! Walks the tree of a TOML file, keeps the place of every value, and collects every fault.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::declare::{Field, Need};
+use crate::declare::{Effect, Field, Need};
 use crate::fault::{Fault, Place, nearest};
 use crate::pattern::{HostPattern, PathPattern};
 use crate::settings::OriginServer;
@@ -51,6 +52,12 @@ pub(crate) trait Text: Sized {
     fn read(text: &str) -> Result<Self, Unread>;
 }
 
+/// What can be printed as it would be written. A secret is not, so that no message has it.
+pub(crate) trait Printed {
+    /// The value in TOML.
+    fn printed(&self) -> String;
+}
+
 /// The state of reading one file.
 pub(crate) struct Decoder<'a> {
     file: Arc<str>,
@@ -60,6 +67,8 @@ pub(crate) struct Decoder<'a> {
     path: Vec<String>,
     /// The place of everything that is read, while that is a default.
     place_of_default: Option<Place>,
+    /// Path and value of each option that takes effect at a restart.
+    at_restart: BTreeMap<String, String>,
     faults: Vec<Fault>,
 }
 
@@ -77,6 +86,7 @@ impl<'a> Decoder<'a> {
             env,
             path: Vec::new(),
             place_of_default: None,
+            at_restart: BTreeMap::new(),
             faults: Vec::new(),
         }
     }
@@ -97,6 +107,21 @@ impl<'a> Decoder<'a> {
     /// The faults so far.
     pub(crate) fn into_faults(self) -> Vec<Fault> {
         self.faults
+    }
+
+    /// Notes `value` if it is of those that a reload cannot change.
+    pub(crate) fn takes_effect<T: Printed>(&mut self, at: Effect, value: Option<&Written<T>>) {
+        match (at, value) {
+            (Effect::Restart, Some(written)) => {
+                self.at_restart.insert(written.path.clone(), written.value.printed());
+            }
+            (Effect::Restart, None) | (Effect::Reload, _) => {}
+        }
+    }
+
+    /// The path and the value of each option that takes effect at a restart.
+    pub(crate) fn at_restart(&self) -> &BTreeMap<String, String> {
+        &self.at_restart
     }
 
     /// Whether there are faults so far.
@@ -375,6 +400,24 @@ impl Text for SocketAddr {
 
     fn read(text: &str) -> Result<Self, Unread> {
         text::read_address(text)
+    }
+}
+
+impl Printed for Duration {
+    fn printed(&self) -> String {
+        format!("\"{}\"", text::write_duration(*self))
+    }
+}
+
+impl Printed for SocketAddr {
+    fn printed(&self) -> String {
+        format!("\"{self}\"")
+    }
+}
+
+impl Printed for PathBuf {
+    fn printed(&self) -> String {
+        shown(&self.to_string_lossy())
     }
 }
 

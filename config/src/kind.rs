@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use crate::decode::{Decoder, Node, Text, Value, Written, shown};
+use crate::decode::{Decoder, Node, Printed, Text, Value, Written, shown};
 use crate::shape::Shape;
 use crate::text::{self, Unread};
 
@@ -54,6 +54,12 @@ impl Value for Threads {
     }
 }
 
+impl Printed for Threads {
+    fn printed(&self) -> String {
+        self.0.to_string()
+    }
+}
+
 /// How many variants one key may have.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Variants(pub(crate) usize);
@@ -95,6 +101,12 @@ impl Text for Bytes {
 
     fn read(text: &str) -> Result<Self, Unread> {
         text::read_size(text).map(Self)
+    }
+}
+
+impl Printed for Bytes {
+    fn printed(&self) -> String {
+        format!("\"{}\"", text::write_size(self.0))
     }
 }
 

@@ -20,13 +20,13 @@ pub mod text;
 use std::net::SocketAddr;
 use std::path::Path;
 
-pub use declare::{Field, Need};
+pub use declare::{Effect, Field, Need};
 pub use fault::{Fault, Faults, Place};
 pub use name::NamePattern;
 pub use pattern::{HostPattern, PathPatterns};
 pub use settings::{
-    Admin, BypassIf, Cache, KeyRules, Listener, Origin, OriginServer, Policy, QueryRules, Route,
-    Routes, Server, SetCookie, Settings, Strategy, Timeouts, Tls, TtlMode,
+    Admin, BypassIf, Cache, Change, KeyRules, Listener, Origin, OriginServer, Policy, QueryRules,
+    Route, Routes, Server, SetCookie, Settings, Strategy, Timeouts, Tls, TtlMode,
 };
 
 /// Reads the text of a settings file into checked settings.

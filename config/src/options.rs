@@ -47,7 +47,7 @@ options! {
     /// An address where clients connect.
     Listener {
         /// The IP address and the port. Port 0 lets the system choose a free one.
-        address: SocketAddr = Required, example r#""127.0.0.1:8080""#;
+        address: SocketAddr = Required, example r#""127.0.0.1:8080""#, at Restart;
         /// The certificate to show. Left out, clients do not speak TLS here.
         tls: Tls = Optional, example r#"{ cert = "tls.crt", key = "tls.key" }"#;
     }
@@ -55,9 +55,10 @@ options! {
     /// The certificate of a listener.
     Tls {
         /// A PEM file with the certificate and its chain, seen from the folder of the settings file.
-        cert: PathBuf = Required, example r#""tls.crt""#;
+        /// It is read when the edge starts, and so is the key.
+        cert: PathBuf = Required, example r#""tls.crt""#, at Restart;
         /// A PEM file with the private key, seen from the folder of the settings file.
-        key: PathBuf = Required, example r#""tls.key""#;
+        key: PathBuf = Required, example r#""tls.key""#, at Restart;
     }
 
     /// A group of servers that give the same answers.
@@ -88,7 +89,7 @@ options! {
     /// The listener for operators: metrics and health.
     Admin {
         /// The IP address and the port.
-        address: SocketAddr = Default(r#""127.0.0.1:9900""#);
+        address: SocketAddr = Default(r#""127.0.0.1:9900""#), at Restart;
         /// The bearer token to demand. Left out, it is `FOREBAY_ADMIN_TOKEN` of the environment.
         /// There must be one unless the address is loopback.
         token: Secret = Optional, example r#""${FOREBAY_ADMIN_TOKEN}""#;
@@ -98,7 +99,7 @@ options! {
     Cache {
         /// The memory for stored responses, heads and tables included. When it is full, those of
         /// least use are evicted.
-        memory: Bytes = Default(r#""512MiB""#), example r#""2GiB""#;
+        memory: Bytes = Default(r#""512MiB""#), example r#""2GiB""#, at Restart;
         /// The largest body that is stored. A larger one goes through.
         max_object: Bytes = Default(r#""64MiB""#), example r#""8MiB""#;
     }
@@ -106,12 +107,16 @@ options! {
     /// The program itself.
     Server {
         /// The threads that serve requests. Left out, there is one for each core.
-        threads: Threads = Optional, example "4";
+        threads: Threads = Optional, example "4", at Restart;
         /// How long a stop waits for requests that are running.
-        grace: Duration = Default(r#""30s""#);
+        grace: Duration = Default(r#""30s""#), at Restart;
         /// The socket over which a new process takes the listeners of the old one, seen from the
         /// folder of the settings file. Left out, a new process cannot take them.
-        upgrade_socket: PathBuf = Optional, example r#""/run/forebay/upgrade.sock""#;
+        upgrade_socket: PathBuf = Optional, example r#""/run/forebay/upgrade.sock""#, at Restart;
+        /// Whether the settings file is read again when it changes. It is looked at once a second,
+        /// and read when it has been the same for a second. SIGHUP, and `POST /reload` on the
+        /// admin listener, have it read again at any time.
+        watch: bool = Default("false"), example "true";
     }
 
     /// How the responses of a route are cached.

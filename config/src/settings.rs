@@ -1,6 +1,6 @@
 //! Every option as it is used: durations, sizes in bytes, compiled matchers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,6 +25,41 @@ pub struct Settings {
     pub server: Server,
     /// Which request goes where, under which policy.
     pub routes: Routes,
+    /// Path and value of each option that takes effect at a restart.
+    pub(crate) at_restart: BTreeMap<String, String>,
+}
+
+/// An option that would be different, but only after a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The path of the option, such as `listeners.web.address`.
+    pub path: String,
+    /// Its value now; nothing if it is left out.
+    pub old: Option<String>,
+    /// The value that it would have; nothing if it is left out.
+    pub new: Option<String>,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+        write!(f, "{}: is {}, would be {}", self.path, value(&self.old), value(&self.new))
+    }
+}
+
+impl Settings {
+    /// What keeps an edge that runs with these settings from going on with `new` ones.
+    #[must_use]
+    pub fn needs_restart(&self, new: &Self) -> Vec<Change> {
+        let paths: BTreeSet<&String> =
+            self.at_restart.keys().chain(new.at_restart.keys()).collect();
+        let change = |path: &String| Change {
+            path: path.clone(),
+            old: self.at_restart.get(path).cloned(),
+            new: new.at_restart.get(path).cloned(),
+        };
+        paths.into_iter().map(change).filter(|change| change.old != change.new).collect()
+    }
 }
 
 /// An address where clients connect.
@@ -138,6 +173,8 @@ pub struct Server {
     pub grace: Duration,
     /// The socket over which a new process takes the listeners of the old one.
     pub upgrade_socket: Option<PathBuf>,
+    /// Whether the settings file is read again when it changes.
+    pub watch: bool,
 }
 
 /// What is asked first, the cache or the origin.

@@ -236,3 +236,45 @@ proptest! {
         }
     }
 }
+
+/// Checks what keeps the smallest example with `old` added from becoming the one with `new`.
+#[track_caller]
+fn check_restart(old: &str, new: &str, expected: &[&str]) {
+    let with = |part: &str| read(&format!("{MINIMAL}\n{part}"));
+    let changes = with(old).needs_restart(&with(new));
+    assert_eq!(changes.iter().map(ToString::to_string).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_restart_is_needed_for_what_is_set_up_once() {
+    let memory = r#"cache.memory: is "512MiB", would be "1GiB""#;
+    check_restart("", "[cache]\nmemory = \"1GiB\"", &[memory]);
+    let grace = r#"server.grace: is "1m", would be "30s""#;
+    let threads = "server.threads: is 2, would be 3";
+    let server = "[server]\nthreads = 2\ngrace = \"1m\"";
+    check_restart(server, "[server]\nthreads = 3", &[grace, threads]);
+    let socket = r#"server.upgrade_socket: is nothing, would be "/etc/forebay/up""#;
+    check_restart("", "[server]\nupgrade_socket = \"up\"", &[socket]);
+    let admin = r#"admin.address: is "127.0.0.1:1", would be "127.0.0.1:9900""#;
+    check_restart("[admin]\naddress = \"127.0.0.1:1\"", "", &[admin]);
+}
+
+#[test]
+fn a_restart_is_needed_for_other_listeners() {
+    let other = "[listeners.b]\naddress = \"127.0.0.1:1\"";
+    let with_tls = format!("{other}\ntls = {{ cert = \"/c\", key = \"/k\" }}");
+    let cert = r#"listeners.b.tls.cert: is nothing, would be "/c""#;
+    let key = r#"listeners.b.tls.key: is nothing, would be "/k""#;
+    check_restart("", other, &[r#"listeners.b.address: is nothing, would be "127.0.0.1:1""#]);
+    check_restart(other, "", &[r#"listeners.b.address: is "127.0.0.1:1", would be nothing"#]);
+    check_restart(other, &with_tls, &[cert, key]);
+}
+
+#[test]
+fn no_restart_is_needed_for_the_same_in_other_words_nor_for_anything_else() {
+    check_restart("[cache]\nmemory = \"1GiB\"", "[cache]\nmemory = \"1024MiB\"", &[]);
+    check_restart("", "[server]\ngrace = \"30000ms\"", &[]);
+    check_restart("", "[admin]\ntoken = \"another\"\n[server]\nwatch = true", &[]);
+    check_restart("", "[cache]\nmax_object = \"1MiB\"\n[policies.api]\nttl = \"1s\"", &[]);
+    check_restart("", "[origins.more]\nservers = [\"http://a\"]", &[]);
+}

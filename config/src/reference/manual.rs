@@ -170,7 +170,8 @@ fn takes(field: &Field) -> String {
         | Shape::Text(_)
         | Shape::Words(_) => String::new(),
     };
-    format!("*Takes* {}{most}. {need}", with_code(&field.expected()))
+    let told = field.effect.told().map_or_else(String::new, |told| format!(" {told}"));
+    format!("*Takes* {}{most}. {need}{told}", with_code(&field.expected()))
 }
 
 /// `text` with what is in quotes or braces set as code.

@@ -51,7 +51,9 @@ fn table(fields: &[Field]) -> Members {
 /// What holds for one option.
 fn option(field: &Field) -> Json {
     let takes = format!("Takes {}.", field.expected());
-    let mut members = vec![member("description", Json::Text(prose(field) + "\n\n" + &takes))];
+    let told = field.effect.told().map_or_else(String::new, |told| format!("\n\n{told}"));
+    let description = format!("{}\n\n{takes}{told}", prose(field));
+    let mut members = vec![member("description", Json::Text(description))];
     match field.need {
         Need::Default(default) => members.push(member("default", value(default))),
         Need::Required | Need::Optional => {}

@@ -123,9 +123,8 @@ mod tests {
 
     fn admin(token: Option<&str>, ready: bool) -> Admin {
         let settings = forebay_config::parse("test.toml", SETTINGS, Path::new(""), &|_| None);
-        let settings = Arc::new(settings.unwrap());
-        let observer = Arc::new(Observer::new(&settings).unwrap());
-        let shared = Arc::new(Shared::new(settings, Arc::clone(&observer)).unwrap());
+        let observer = Arc::new(Observer::new().unwrap());
+        let shared = Arc::new(Shared::new(settings.unwrap(), &observer).unwrap());
         let ready = Arc::new(AtomicBool::new(ready));
         Admin::new(shared, observer, token.map(str::to_owned), ready)
     }

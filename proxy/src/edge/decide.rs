@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode, Version, header};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
-use super::Shared;
+use super::Snapshot;
 use crate::event::Detail;
 use crate::key::{Key, Target};
 use crate::origin::Origin;
@@ -20,6 +20,8 @@ use crate::policy::sound;
 /// A request that is understood.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
+    /// The settings that hold for it to its end.
+    pub(super) snapshot: Arc<Snapshot>,
     pub(super) ask: Ask,
     pub(super) plan: Plan,
     pub(super) target: Target,
@@ -41,12 +43,12 @@ const NO_ROUTE: Refusal = Refusal { status: StatusCode::NOT_FOUND, detail: Detai
 const BROKEN_SETTINGS: Refusal =
     Refusal { status: StatusCode::INTERNAL_SERVER_ERROR, detail: Detail::NoRoute };
 
-/// Reads the request that `session` has received.
+/// Reads the request that `session` has received, as `snapshot` says.
 ///
 /// # Errors
 ///
 /// Why it is refused.
-pub(super) fn read(shared: &Shared, session: &mut Session) -> Result<Asked, Refusal> {
+pub(super) fn read(snapshot: &Arc<Snapshot>, session: &mut Session) -> Result<Asked, Refusal> {
     join_cookies(session.req_header_mut())?;
     check(session)?;
     let has_body = !session.as_mut().is_body_empty();
@@ -59,9 +61,9 @@ pub(super) fn read(shared: &Shared, session: &mut Session) -> Result<Asked, Refu
     let target = target(head, scheme, listener.map(ToString::to_string).as_deref())?;
     let request =
         decide::Request { target: &target, method: &head.method, fields: &head.headers, has_body };
-    let decision = decide::decide(&shared.settings.routes, &request).ok_or(NO_ROUTE)?;
+    let decision = decide::decide(&snapshot.settings.routes, &request).ok_or(NO_ROUTE)?;
     let Decision { route, ask, plan, key, target, edits } = decision;
-    let origin = shared.origins.get(&route.origin.name).ok_or(BROKEN_SETTINGS)?;
+    let origin = snapshot.origins.get(&route.origin.name).ok_or(BROKEN_SETTINGS)?;
     let origin = Arc::clone(origin);
     let client = Client {
         address,
@@ -74,7 +76,8 @@ pub(super) fn read(shared: &Shared, session: &mut Session) -> Result<Asked, Refu
         },
     };
     rewrite(session.req_header_mut(), &edits)?;
-    Ok(Asked { ask, plan, target, key, client, route, origin })
+    let snapshot = Arc::clone(snapshot);
+    Ok(Asked { snapshot, ask, plan, target, key, client, route, origin })
 }
 
 /// Makes `edits` in the head, so that all that is decided later sees what was decided here.

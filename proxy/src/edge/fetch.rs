@@ -163,6 +163,11 @@ impl Fetch {
         }
     }
 
+    /// The largest body that is stored.
+    fn max_object(&self) -> u64 {
+        self.order.asked.snapshot.settings.cache.max_object
+    }
+
     /// What is stored was validated: freshens it (RFC 9111 §4.3.4).
     fn stand(&self, stored: &Stored, kept: &HeaderMap, answer: &ResponseHeader) {
         let (fresh, verdict) = self.freshen(stored, kept, answer);
@@ -219,7 +224,7 @@ impl Fetch {
             }
             return self.take_in(exchange, head, false).await;
         };
-        let limit = self.shared.settings.cache.max_object;
+        let limit = self.max_object();
         let new = exchange.body(limit.saturating_sub(stored.body.length())).await?;
         let new = Body::new(new);
         let said = admission.part.and_then(|part| part.range).map(ByteRange::length);
@@ -291,7 +296,7 @@ impl Fetch {
             return Err(Detail::Head);
         }
         admission.verdict?;
-        let limit = self.shared.settings.cache.max_object;
+        let limit = self.max_object();
         if length.is_some_and(|length| length > limit) { Err(Detail::TooLarge) } else { Ok(()) }
     }
 
@@ -319,7 +324,7 @@ impl Fetch {
 
     /// Takes the body in. What fails here fails after the head is out: the body breaks off.
     async fn take_body(&mut self, mut exchange: Exchange, arriving: &Arriving) {
-        let limit = self.shared.settings.cache.max_object;
+        let limit = self.max_object();
         let mut length = 0_u64;
         loop {
             match exchange.piece().await {

@@ -9,11 +9,12 @@ mod follow;
 mod lookup;
 mod pass;
 mod sanitised;
+mod snapshot;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use forebay_config::{Route, Settings};
@@ -24,25 +25,24 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{BError, Error, ErrorSource};
 
 pub use downstream::Downstream;
+pub use snapshot::Snapshot;
 
 use crate::collapse::Flights;
 use crate::event::{Answered, Failure, Trail};
 use crate::observe::Observer;
-use crate::origin::{Connections, Origin, SetupError};
+use crate::origin::{Connections, SetupError};
 use crate::policy::request::Plan;
 use crate::store::memory::Memory;
 
 /// What all requests share.
 #[derive(Debug)]
 pub struct Shared {
-    settings: Arc<Settings>,
-    origins: HashMap<String, Arc<Origin>>,
+    current: ArcSwap<Snapshot>,
     connections: Arc<Connections>,
     /// The memory tier.
     pub store: Memory,
     /// The forward requests that are under way.
     pub flights: Arc<Flights<Failure>>,
-    observer: Arc<Observer>,
 }
 
 impl Shared {
@@ -51,21 +51,22 @@ impl Shared {
     /// # Errors
     ///
     /// [`SetupError`] if a file that they name cannot be used.
-    pub fn new(settings: Arc<Settings>, observer: Arc<Observer>) -> Result<Self, SetupError> {
-        let mut origins = HashMap::new();
-        for origin in &settings.origins {
-            origins.insert(origin.name.clone(), Arc::new(Origin::new(origin)?));
-        }
+    pub fn new(settings: Settings, observer: &Observer) -> Result<Self, SetupError> {
+        let memory = settings.cache.memory;
         Ok(Self {
-            origins,
+            current: ArcSwap::from_pointee(Snapshot::new(settings, observer)?),
             connections: Arc::default(),
-            store: Memory::new(settings.cache.memory),
+            store: Memory::new(memory),
             // Bodies on their way take a quarter of the memory at most; past it they stream
             // through and are not stored.
-            flights: Arc::new(Flights::new(settings.cache.memory / 4)),
-            settings,
-            observer,
+            flights: Arc::new(Flights::new(memory / 4)),
         })
+    }
+
+    /// The settings that hold for a request that begins now. Who takes them keeps to them.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.current.load_full()
     }
 }
 
@@ -87,6 +88,7 @@ impl Edge {
 #[derive(Debug)]
 pub struct Context {
     begun: Instant,
+    snapshot: Arc<Snapshot>,
     route: Option<Arc<Route>>,
     trail: Trail,
     passing: Option<pass::Passing>,
@@ -97,7 +99,13 @@ impl ProxyHttp for Edge {
     type CTX = Context;
 
     fn new_ctx(&self) -> Context {
-        Context { begun: Instant::now(), route: None, trail: Trail::default(), passing: None }
+        Context {
+            begun: Instant::now(),
+            snapshot: self.shared.snapshot(),
+            route: None,
+            trail: Trail::default(),
+            passing: None,
+        }
     }
 
     fn init_downstream_modules(&self, _: &mut pingora::modules::http::HttpModules) {}
@@ -115,7 +123,7 @@ impl ProxyHttp for Edge {
         // Who has said all there is to say may still want the answer (RFC 9112 §9.6).
         session.set_abort_on_close(false);
         downstream::head_is_whole(session);
-        let asked = match decide::read(&self.shared, session) {
+        let asked = match decide::read(&context.snapshot, session) {
             Ok(asked) => asked,
             Err(refusal) => {
                 context.trail.detail = Some(refusal.detail);
@@ -199,7 +207,7 @@ impl ProxyHttp for Edge {
 
     async fn logging(&self, session: &mut Session, _: Option<&Error>, context: &mut Context) {
         downstream::is_answered(session);
-        self.shared.observer.answered(&Answered {
+        context.snapshot.meters.count(&Answered {
             route: context.route.as_ref().map(|route| Arc::clone(&route.name)),
             status: session.response_written().map_or(0, |head| head.status.as_u16()),
             trail: context.trail,

@@ -135,7 +135,7 @@ pub(super) fn body(shared: &Shared, piece: Option<&Bytes>, end: bool, context: &
         keeping.length += piece.len() as u64;
         keeping.pieces.push(piece.clone());
     }
-    if keeping.length > shared.settings.cache.max_object {
+    if keeping.length > passing.asked.snapshot.settings.cache.max_object {
         passing.keeping = None;
     } else if end && let Some(Keeping { head, pieces, epoch, .. }) = passing.keeping.take() {
         let stored = Stored { head: Arc::new(head), body: Body::new(pieces) };
@@ -145,9 +145,9 @@ pub(super) fn body(shared: &Shared, piece: Option<&Bytes>, end: bool, context: &
 
 impl Passing {
     fn invalidate(&self, shared: &Shared, response: &ResponseHeader) {
-        let Asked { ask, target, .. } = &self.asked;
+        let Asked { ask, target, snapshot, .. } = &self.asked;
         for target in invalidate::targets(&ask.method, target, response.status, &response.headers) {
-            for key in decide::keys(&shared.settings.routes, &target) {
+            for key in decide::keys(&snapshot.settings.routes, &target) {
                 shared.store.invalidate(&key);
             }
         }

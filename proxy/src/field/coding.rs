@@ -40,7 +40,7 @@ pub fn accepted(headers: &HeaderMap) -> Option<&'static str> {
     let mut others = None;
     for (name, weight) in preference::weighted(headers, &ACCEPT_ENCODING) {
         let is = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
-        match NAMES.iter().position(|names| names.iter().any(|known| is(&known))) {
+        match NAMES.iter().position(|names| names.iter().any(is)) {
             Some(at) => {
                 if let Some(taken) = named.get_mut(at) {
                     *taken = Some(weight > 0);

@@ -22,6 +22,7 @@ const STALE_HIT: &str = "stale-hit";
 const NONE: &str = "none";
 
 /// The metrics that have a label for the route.
+#[derive(Debug)]
 pub(super) struct Family {
     requests: IntCounterVec,
     collapsed: IntCounterVec,

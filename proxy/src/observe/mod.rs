@@ -17,11 +17,17 @@ use crate::event::Answered;
 #[derive(Debug)]
 pub struct Observer {
     registry: Registry,
-    routes: HashMap<Arc<str>, RouteMeters>,
-    no_route: RouteMeters,
+    family: Family,
     stored_bytes: IntGauge,
     stored_keys: IntGauge,
     arriving_bytes: IntGauge,
+}
+
+/// The meters of the routes of one settings file.
+#[derive(Debug)]
+pub struct Meters {
+    routes: HashMap<Arc<str>, RouteMeters>,
+    no_route: RouteMeters,
 }
 
 /// What the store holds at the moment, read when the metrics are.
@@ -36,23 +42,16 @@ pub struct Holdings {
 }
 
 impl Observer {
-    /// Declares all metrics, with labels for the routes of `settings`.
+    /// Declares all metrics.
     ///
     /// # Errors
     ///
     /// [`DeclareError`] if two metrics have one name.
-    pub fn new(settings: &Settings) -> Result<Self, DeclareError> {
+    pub fn new() -> Result<Self, DeclareError> {
         let registry = Registry::new();
-        let family = Family::declare(&registry)?;
-        let routes = settings
-            .routes
-            .iter()
-            .map(|route| (Arc::clone(&route.name), family.of_route(&route.name)))
-            .collect();
         let gauge = |name, help| metrics::gauge(&registry, name, help);
         Ok(Self {
-            routes,
-            no_route: family.of_route("-"),
+            family: Family::declare(&registry)?,
             stored_bytes: gauge("forebay_stored_bytes", "Bytes of stored responses in memory.")?,
             stored_keys: gauge("forebay_stored_keys", "Keys that have a stored response.")?,
             arriving_bytes: gauge(
@@ -63,10 +62,15 @@ impl Observer {
         })
     }
 
-    /// Counts a request that has been answered.
-    pub fn answered(&self, answered: &Answered) {
-        let route = answered.route.as_ref().and_then(|name| self.routes.get(name));
-        route.unwrap_or(&self.no_route).count(answered);
+    /// The meters of the routes of `settings`, which have no others.
+    #[must_use]
+    pub fn meters(&self, settings: &Settings) -> Meters {
+        let routes = settings
+            .routes
+            .iter()
+            .map(|route| (Arc::clone(&route.name), self.family.of_route(&route.name)))
+            .collect();
+        Meters { routes, no_route: self.family.of_route("-") }
     }
 
     /// All metrics, in Prometheus' text format.
@@ -84,6 +88,14 @@ impl Observer {
     }
 }
 
+impl Meters {
+    /// Counts a request that has been answered.
+    pub fn count(&self, answered: &Answered) {
+        let route = answered.route.as_ref().and_then(|name| self.routes.get(name));
+        route.unwrap_or(&self.no_route).count(answered);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -98,9 +110,11 @@ mod tests {
         origins.one.servers = ['http://origin.example']
         routes = [{ name = 'all', match = { path = '/**' }, origin = 'one', policy = 'api' }]";
 
-    fn observer() -> Observer {
+    fn observer() -> (Observer, Meters) {
         let settings = forebay_config::parse("test.toml", SETTINGS, Path::new(""), &|_| None);
-        Observer::new(&settings.unwrap()).unwrap()
+        let observer = Observer::new().unwrap();
+        let meters = observer.meters(&settings.unwrap());
+        (observer, meters)
     }
 
     fn answered(trail: Trail) -> Answered {
@@ -112,8 +126,8 @@ mod tests {
     #[expect(clippy::needless_pass_by_value, reason = "a case reads better without ampersands")]
     #[track_caller]
     fn check(answered: Answered, expected: &[&str]) {
-        let observer = observer();
-        observer.answered(&answered);
+        let (observer, meters) = observer();
+        meters.count(&answered);
         let text = observer.text(&Holdings::default()).unwrap();
         let counted: Vec<&str> = text
             .lines()
@@ -169,8 +183,8 @@ mod tests {
     #[test]
     fn tells_stale_hits_from_fresh_ones() {
         for (ttl, cache) in [(Some(1), "hit"), (Some(0), "stale-hit"), (Some(-9), "stale-hit")] {
-            let observer = observer();
-            observer.answered(&answered(Trail { hit: true, ttl, ..Trail::default() }));
+            let (observer, meters) = observer();
+            meters.count(&answered(Trail { hit: true, ttl, ..Trail::default() }));
             let text = observer.text(&Holdings::default()).unwrap();
             let line = format!("forebay_requests_total{{cache=\"{cache}\",route=\"all\"}} 1");
             assert!(text.contains(&line), "{text}");
@@ -192,9 +206,9 @@ mod tests {
 
     #[test]
     fn makes_no_metric_for_a_route_that_is_not_in_the_settings() {
-        let observer = observer();
+        let (observer, meters) = observer();
         let route = Some("made-up".into());
-        observer.answered(&Answered { route, ..answered(Trail::default()) });
+        meters.count(&Answered { route, ..answered(Trail::default()) });
         let text = observer.text(&Holdings::default()).unwrap();
         assert!(!text.contains("made-up"), "{text}");
         assert!(text.contains(r#"forebay_requests_total{cache="none",route="-"} 1"#), "{text}");
@@ -202,9 +216,9 @@ mod tests {
 
     #[test]
     fn counts_every_reason_to_go_forward_apart() {
-        let observer = observer();
+        let (observer, meters) = observer();
         for fwd in Fwd::ALL {
-            observer.answered(&answered(Trail { fwd: Some(fwd), ..Trail::default() }));
+            meters.count(&answered(Trail { fwd: Some(fwd), ..Trail::default() }));
         }
         let text = observer.text(&Holdings::default()).unwrap();
         for fwd in Fwd::ALL {
@@ -216,7 +230,7 @@ mod tests {
 
     #[test]
     fn shows_what_the_store_holds() {
-        let text = observer().text(&Holdings { bytes: 1, keys: 2, arriving: 3 }).unwrap();
+        let text = observer().0.text(&Holdings { bytes: 1, keys: 2, arriving: 3 }).unwrap();
         for line in ["forebay_stored_bytes 1", "forebay_stored_keys 2", "forebay_arriving_bytes 3"]
         {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");

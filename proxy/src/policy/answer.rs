@@ -135,7 +135,8 @@ pub fn for_browsers(stored: &HeaderMap, ttl: Seconds, age: Seconds) -> Option<He
         }
     }
     told.push(format!("max-age={}", ttl.plus(age).0).into_bytes());
-    HeaderValue::from_bytes(&told.join(&b", "[..])).map_or(None, Some)
+    let told = HeaderValue::from_bytes(&told.join(&b", "[..]));
+    Some(told.expect("pieces of field values make a field value"))
 }
 
 /// The fields of the stored response that a 304 carries (RFC 9110 §15.4.5).

@@ -74,7 +74,8 @@ pub fn edits(asked: &HeaderMap, rules: &KeyRules) -> Vec<Edit> {
     let class = rules.device.then(|| HeaderValue::from_static(Device::of(asked).as_str()));
     edit(device::FOREBAY_DEVICE, class);
     if let Some(language) = language::best(asked, &rules.languages) {
-        edit(header::ACCEPT_LANGUAGE, HeaderValue::from_str(language).map_or(None, Some));
+        let language = HeaderValue::from_str(language);
+        edit(header::ACCEPT_LANGUAGE, Some(language.expect("a language tag is a field value")));
     }
     if let Some(names) = &rules.cookies {
         edit(header::COOKIE, chosen_cookies(asked, names));
@@ -89,9 +90,9 @@ fn chosen_cookies(asked: &HeaderMap, names: &[NamePattern]) -> Option<HeaderValu
         .collect();
     pairs.sort_by_key(|pair| pair.name);
     let written: Vec<_> = pairs.iter().map(|pair| pair.written).collect();
-    // Pieces of a field value make a field value.
-    let value = HeaderValue::from_bytes(&written.join(&b"; "[..])).map_or(None, Some);
-    value.filter(|_| !written.is_empty())
+    let value = HeaderValue::from_bytes(&written.join(&b"; "[..]));
+    let value = value.expect("pieces of field values make a field value");
+    (!written.is_empty()).then_some(value)
 }
 
 /// Makes the changes of [`edits`] in `fields`.
@@ -107,11 +108,9 @@ pub fn apply(edits: &[Edit], fields: &mut HeaderMap) {
 /// The fields that select among variants on a route with `rules`, whatever `Vary` says.
 pub fn selecting(rules: &KeyRules) -> impl Iterator<Item = HeaderName> {
     let chosen = rules.cookies.as_ref().is_some_and(|cookies| !cookies.is_empty());
-    // The settings hold only names of fields.
-    let named = rules
-        .headers
-        .iter()
-        .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).map_or(None, Some));
+    let named = rules.headers.iter().map(|name| {
+        HeaderName::from_bytes(name.as_bytes()).expect("the settings hold only names of fields")
+    });
     named
         .chain(rules.device.then_some(device::FOREBAY_DEVICE))
         .chain((!rules.languages.is_empty()).then_some(header::ACCEPT_LANGUAGE))

@@ -141,15 +141,16 @@ impl fmt::Display for Addresses {
 ///
 /// [`StartError`]; nothing is served then.
 pub fn run(plan: Plan, started: &dyn Fn(&Addresses)) -> Result<(), StartError> {
-    let settings = Arc::new(plan.settings);
-    let conf = || configuration(&settings);
+    let observer = Arc::new(Observer::new()?);
+    let shared = Arc::new(Shared::new(plan.settings, &observer)?);
+    let snapshot = shared.snapshot();
+    let settings = &snapshot.settings;
+    let conf = || configuration(settings);
     let ready = Arc::new(AtomicBool::new(false));
     let stop = Arc::new(Stop::new(settings.server.grace, Arc::clone(&ready)));
-    let observer = Arc::new(Observer::new(&settings)?);
-    let shared = Arc::new(Shared::new(Arc::clone(&settings), Arc::clone(&observer))?);
 
-    let edge = edge_service(&settings, conf(), &shared, &stop, plan.upgrade)?;
-    let admin = admin_service(&settings, shared, observer, &ready, plan.upgrade)?;
+    let edge = edge_service(settings, conf(), &shared, &stop, plan.upgrade)?;
+    let admin = admin_service(settings, shared, observer, &ready, plan.upgrade)?;
     let addresses = Addresses { listeners: edge.urls().chain(admin.urls()).collect() };
 
     let options = Opt { upgrade: plan.upgrade, ..Opt::default() };
