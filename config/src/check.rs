@@ -5,15 +5,18 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::condition::Condition;
+use crate::condition::written::Conditions;
 use crate::decode::{Decoder, Value, Written};
 use crate::fault::Faults;
-use crate::kind::Named;
+use crate::kind::{Named, OneOrMany};
 use crate::name;
 use crate::options::{self, Options, PRESETS};
-use crate::pattern::{PathPattern, PathPatterns};
+use crate::pattern::{PathPattern, PathPatterns, fit_together};
+use crate::routing::{Route, Routes};
 use crate::settings::{
-    Admin, BypassIf, Cache, KeyRules, Listener, Origin, Policy, QueryRules, Route, Routes, Server,
-    Settings, Timeouts, Tls,
+    Admin, BypassIf, Cache, KeyRules, Listener, Origin, Policy, QueryRules, Server, Settings,
+    Timeouts, Tls,
 };
 
 /// The variable whose value is the token of the admin listener if the file has none.
@@ -236,8 +239,6 @@ fn routes(
     let written = options.routes.as_ref()?;
     names_differ(decoder, &written.value.0);
     let mut routes = Vec::new();
-    let mut patterns = Vec::new();
-    let mut route_of = Vec::new();
     for (index, route) in written.value.0.iter().enumerate() {
         let options = &route.value;
         let origin = options.origin.as_ref().and_then(|name| {
@@ -258,15 +259,14 @@ fn routes(
         });
         let Some((origin, policy)) = origin.zip(policy) else { continue };
         let Some(route) = read_route(index, route, origin, policy) else { continue };
-        let paths = options.r#match.iter().flat_map(|m| &m.value.path);
-        for path in paths.flat_map(|path| &path.value.0) {
-            patterns.push(path.value.clone());
-            route_of.push(index);
-        }
         routes.push(Arc::new(route));
     }
-    // `route_of` counts every route; with a gap there is a fault, and nobody looks at it.
-    Some(Routes::new(routes, compile(decoder, written, &patterns)?, route_of))
+    let patterns = routes.iter().flat_map(|route| &route.paths);
+    if let Err(unread) = fit_together(patterns) {
+        decoder.report(written, "fewer or simpler patterns", unread.to_string());
+        return None;
+    }
+    Some(Routes::new(routes))
 }
 
 fn read_route(
@@ -277,16 +277,31 @@ fn read_route(
 ) -> Option<Route> {
     let options = &written.value;
     let r#match = &options.r#match.as_ref()?.value;
-    let paths = &r#match.path.as_ref()?.value.0;
+    // An option with a fault was reported, and nobody looks at the routes.
     Some(Route {
         name: options.name.as_ref()?.value.0.as_str().into(),
         index,
         line: written.place.line,
-        paths: paths.iter().map(|path| path.value.written().to_owned()).collect(),
-        hosts: r#match.host.as_ref().map_or_else(Vec::new, |hosts| values(&hosts.value.0)),
+        paths: one_or_many(&r#match.path, Clone::clone),
+        hosts: one_or_many(&r#match.host, Clone::clone),
+        methods: one_or_many(&r#match.method, |method| method.0.clone()),
+        extensions: one_or_many(&r#match.extension, |extension| extension.0.clone()),
+        headers: conditions(&r#match.header),
+        query: conditions(&r#match.query),
+        cookies: conditions(&r#match.cookie),
         origin,
         policy,
     })
+}
+
+/// What an option with one value or many holds; nothing if it is left out.
+fn one_or_many<T, U>(written: &Option<Written<OneOrMany<T>>>, read: impl Fn(&T) -> U) -> Vec<U> {
+    let values = written.iter().flat_map(|many| &many.value.0);
+    values.map(|one| read(&one.value)).collect()
+}
+
+fn conditions<S>(written: &Option<Written<Conditions<S>>>) -> Vec<Condition> {
+    written.iter().flat_map(|conditions| &conditions.value.list).cloned().collect()
 }
 
 /// Reports routes that have the name of an earlier one.

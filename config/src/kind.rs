@@ -412,6 +412,6 @@ impl Value for ByStatus {
     }
 
     fn shape() -> Shape {
-        Shape::Map { key: "^[2-5][0-9]{2}$", value: Box::new(Duration::shape()) }
+        Shape::Map { key: "^[2-5][0-9]{2}$", value: Box::new(Duration::shape()), max: None }
     }
 }

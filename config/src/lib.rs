@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 mod check;
+mod condition;
 mod declare;
 mod decode;
 mod fault;
@@ -13,6 +14,7 @@ mod name;
 mod options;
 mod pattern;
 pub mod reference;
+mod routing;
 mod settings;
 mod shape;
 pub mod text;
@@ -20,13 +22,15 @@ pub mod text;
 use std::net::SocketAddr;
 use std::path::Path;
 
+pub use condition::{Condition, Fields, ValuePattern, Wanted};
 pub use declare::{Effect, Field, Need};
 pub use fault::{Fault, Faults, Place};
 pub use name::NamePattern;
-pub use pattern::{HostPattern, PathPatterns};
+pub use pattern::{HostPattern, PathPattern, PathPatterns};
+pub use routing::{Mismatch, Route, RouteRequest, Routes, covers};
 pub use settings::{
     Admin, BypassIf, Cache, Change, KeyRules, Listener, Origin, OriginServer, Policy, QueryRules,
-    Route, Routes, Server, SetCookie, Settings, Strategy, Timeouts, Tls, TtlMode,
+    Server, SetCookie, Settings, Strategy, Timeouts, Tls, TtlMode,
 };
 
 /// Reads the text of a settings file into checked settings.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::condition::written::{Conditions, Extension, FieldName, Method, ParameterName};
 use crate::declare::{options, words};
 use crate::kind::{
     ByStatus, Bytes, HostOverride, Language, List, MediaType, Name, Named, OneOrMany, Reference,
@@ -244,18 +245,38 @@ options! {
         policy: Reference = Required, example r#""static""#;
     }
 
-    /// The requests of a route; both path and host must match.
+    /// The requests of a route; all that is written here must hold, and `{}` is every request.
     Match {
-        /// A pattern of the normalised path, or a list of them. Case matters.
+        /// A pattern of the normalised path, or a list of them. Case matters. Left out, every path
+        /// matches.
         ///
         /// `**` stands for any number of whole segments, `*` for any characters but `/`, `?`
         /// for one of them, `[0-9a-f]` for one character of a class (`[!0-9]`: not of it),
         /// `{8}`, `{8,}` and `{8,16}` behind a class for its repeats, `{a,b}` for one of
         /// several. `/x/**` matches `/x` too.
-        path: OneOrMany<PathPattern> = Required, example r#"["/images/**", "/api/images/**"]"#;
+        path: OneOrMany<PathPattern> = Optional, example r#"["/images/**", "/api/images/**"]"#;
         /// A host without port, or a list of them; `*.example.com` stands for every host below
         /// `example.com`. Case does not matter. Left out, every host matches.
         host: OneOrMany<HostPattern> = Optional, example r#""*.example.com""#;
+        /// A method, or a list of them. `"GET"` does not stand for `HEAD`. Left out, every method
+        /// matches.
+        method: OneOrMany<Method> = Optional, example r#"["GET", "HEAD"]"#;
+        /// What follows the last dot of the last segment of the path, or a list of it, without the
+        /// dot. Case does not matter. Left out, every path matches, also one without a dot.
+        ///
+        /// An origin may answer `/account/x.css` with what it has at `/account`. Where it does,
+        /// name the folders of the files with `path` as well, or what one person sees is stored
+        /// for all.
+        extension: OneOrMany<Extension> = Optional, example r#"["css", "js"]"#;
+        /// What header fields must say: for each name `true` (it is there), `false` (it is not),
+        /// or a pattern of the whole value, in which `*` stands for any characters. The case of
+        /// names does not matter, that of values does. Of several lines, one is enough.
+        header: Conditions<FieldName> = Optional, example r#"{ X-Beta = true }"#;
+        /// The same for the parameters of the query, which is split at `&` and then decoded; `+`
+        /// is a space. Case matters. Of several with one name, one is enough.
+        query: Conditions<ParameterName> = Optional, example r#"{ preview = true }"#;
+        /// The same for cookies. Case matters.
+        cookie: Conditions<Token> = Optional, example r#"{ group = "beta-*", sessionid = false }"#;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use regex::bytes::{RegexBuilder, RegexSet, RegexSetBuilder};
+use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
 use crate::text::{Unread, read_authority, read_host};
 
@@ -15,11 +15,30 @@ const PATTERN_LIMIT: usize = 1 << 20;
 /// The most memory that all patterns compiled together may take, in bytes.
 const SET_LIMIT: usize = 64 << 20;
 
-/// One path pattern that is known to compile.
+/// The most memory that one pattern may take for what it has learnt of paths, in bytes and for each
+/// thread; past it, matching begins to learn anew.
+const LEARNT_LIMIT: usize = 64 << 10;
+
+/// One path pattern; matching is case-sensitive.
 #[derive(Debug, Clone)]
-pub(crate) struct PathPattern {
+pub struct PathPattern {
     written: String,
+    /// The regular expression of the whole.
     regex: String,
+    form: Form,
+}
+
+/// How a path is held against a pattern, from cheap to dear.
+#[derive(Debug, Clone)]
+enum Form {
+    /// Every path matches.
+    Every,
+    /// This path alone does.
+    Exactly(String),
+    /// This path does, and what is below it.
+    Below(String),
+    /// A path that begins and ends so does, if the expression says so too.
+    Like { start: String, end: String, regex: Regex },
 }
 
 impl PathPattern {
@@ -30,20 +49,113 @@ impl PathPattern {
     /// behind a class for its repeats, `{a,b}` for one of several. `/x/**` matches `/x` too, so
     /// that a rule for what is below a path never misses the path itself.
     pub(crate) fn read(text: &str) -> Result<Self, Unread> {
-        let regex = translate(text)?;
-        RegexBuilder::new(&regex)
-            .unicode(false)
-            .dot_matches_new_line(true)
-            .size_limit(PATTERN_LIMIT)
-            .build()
-            .map_err(|error| Unread::because(format!("it cannot be compiled: {error}")))?;
-        Ok(Self { written: text.to_owned(), regex })
+        let Translation { regex, start, end, wildcards, is_below } = translate(text)?;
+        let form = match wildcards {
+            _ if text == "**" => Form::Every,
+            0 => Form::Exactly(start),
+            1 if is_below => Form::Below(start),
+            _ => Form::Like { start, end, regex: compiled(&regex)? },
+        };
+        Ok(Self { written: text.to_owned(), regex, form })
     }
 
     /// The pattern as it was written.
-    pub(crate) fn written(&self) -> &str {
+    #[must_use]
+    pub fn written(&self) -> &str {
         &self.written
     }
+
+    /// Whether it matches the whole of `path`, which must be normalised.
+    #[must_use]
+    pub fn matches(&self, path: &str) -> bool {
+        match &self.form {
+            Form::Every => true,
+            Form::Exactly(text) => path == text,
+            Form::Below(folder) => is_below(path, folder),
+            Form::Like { start, end, regex } => {
+                path.starts_with(start) && path.ends_with(end) && regex.is_match(path.as_bytes())
+            }
+        }
+    }
+
+    /// The text with which every path that matches begins.
+    pub(crate) fn start(&self) -> &str {
+        match &self.form {
+            Form::Every => "",
+            Form::Exactly(start) | Form::Below(start) | Form::Like { start, .. } => start,
+        }
+    }
+
+    /// Whether it matches one path alone.
+    pub(crate) const fn is_exact(&self) -> bool {
+        matches!(self.form, Form::Exactly(_))
+    }
+
+    /// Whether it matches a path and all that is below it.
+    pub(crate) const fn has_all_below(&self) -> bool {
+        matches!(self.form, Form::Below(_))
+    }
+
+    /// Whether it needs an expression.
+    pub(crate) const fn is_compiled(&self) -> bool {
+        matches!(self.form, Form::Like { .. })
+    }
+
+    /// Whether it matches every path that begins with a slash, as a normalised one does.
+    pub(crate) fn is_every(&self) -> bool {
+        match &self.form {
+            Form::Every => true,
+            Form::Below(folder) => folder.is_empty(),
+            Form::Exactly(_) | Form::Like { .. } => false,
+        }
+    }
+
+    /// Whether every path that `other` matches surely matches this one; `false` tells nothing.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        if self.is_every() || self.written == other.written {
+            return true;
+        }
+        match (&self.form, &other.form) {
+            (_, Form::Exactly(path)) => self.matches(path),
+            (Form::Below(folder), Form::Below(inner)) => is_below(inner, folder),
+            (Form::Below(folder), Form::Like { start, .. }) => {
+                start.strip_prefix(folder.as_str()).is_some_and(|rest| rest.starts_with('/'))
+            }
+            (Form::Every | Form::Exactly(_) | Form::Below(_) | Form::Like { .. }, _) => false,
+        }
+    }
+}
+
+/// Whether `path` is `folder`, or below it.
+fn is_below(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Compiles the expression of one pattern.
+fn compiled(regex: &str) -> Result<Regex, Unread> {
+    RegexBuilder::new(regex)
+        .unicode(false)
+        .dot_matches_new_line(true)
+        .size_limit(PATTERN_LIMIT)
+        .dfa_size_limit(LEARNT_LIMIT)
+        .build()
+        .map_err(|error| Unread::because(format!("it cannot be compiled: {error}")))
+}
+
+/// Says whether patterns may be kept beside each other without taking too much memory.
+pub(crate) fn fit_together<'a>(
+    patterns: impl Iterator<Item = &'a PathPattern>,
+) -> Result<(), Unread> {
+    compile_set(patterns.filter(|pattern| pattern.is_compiled())).map(drop)
+}
+
+fn compile_set<'a>(patterns: impl Iterator<Item = &'a PathPattern>) -> Result<RegexSet, Unread> {
+    RegexSetBuilder::new(patterns.map(|pattern| &pattern.regex))
+        .unicode(false)
+        .dot_matches_new_line(true)
+        .size_limit(SET_LIMIT)
+        .build()
+        .map_err(|error| Unread::because(format!("they cannot be compiled: {error}")))
 }
 
 /// Path patterns that are matched together; matching is case-sensitive.
@@ -65,12 +177,7 @@ impl PathPatterns {
     }
 
     pub(crate) fn compile(patterns: &[PathPattern]) -> Result<Self, Unread> {
-        let set = RegexSetBuilder::new(patterns.iter().map(|pattern| &pattern.regex))
-            .unicode(false)
-            .dot_matches_new_line(true)
-            .size_limit(SET_LIMIT)
-            .build()
-            .map_err(|error| Unread::because(format!("they cannot be compiled: {error}")))?;
+        let set = compile_set(patterns.iter())?;
         let written = patterns.iter().map(|pattern| pattern.written.clone()).collect();
         Ok(Self { written, set })
     }
@@ -79,11 +186,6 @@ impl PathPatterns {
     #[must_use]
     pub fn matches(&self, path: &str) -> bool {
         self.set.is_match(path.as_bytes())
-    }
-
-    /// The places of the patterns that match the whole of `path`, in their order.
-    pub(crate) fn all_matches(&self, path: &str) -> impl Iterator<Item = usize> {
-        self.set.matches(path.as_bytes()).into_iter()
     }
 
     /// The patterns as they were written.
@@ -141,6 +243,18 @@ impl HostPattern {
     }
 }
 
+impl HostPattern {
+    /// Whether every host that `other` matches matches this one.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Exact(name), Self::Exact(other)) => name == other,
+            (Self::Under(_), Self::Exact(other)) => self.matches(other),
+            (Self::Under(end), Self::Under(other)) => other.ends_with(end),
+            (Self::Exact(_), Self::Under(_)) => false,
+        }
+    }
+}
+
 impl fmt::Display for HostPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -164,56 +278,113 @@ pub(crate) fn bare_host(host: &str) -> &str {
     name.strip_suffix('.').unwrap_or(name)
 }
 
+/// A pattern in the terms of a regular expression.
+struct Translation {
+    regex: String,
+    /// The text before the first wildcard.
+    start: String,
+    /// The text behind the last one.
+    end: String,
+    wildcards: usize,
+    /// Whether it ends in `/**`.
+    is_below: bool,
+}
+
+impl Translation {
+    fn push(&mut self, piece: &Piece) {
+        match piece {
+            Piece::Text(text) => {
+                let run = if self.wildcards == 0 { &mut self.start } else { &mut self.end };
+                run.push_str(text);
+                self.regex.push_str(&regex::escape(text));
+            }
+            Piece::Wildcard(regex) => {
+                self.wildcards += 1;
+                self.end.clear();
+                self.regex.push_str(regex);
+            }
+        }
+    }
+}
+
+/// A piece of a pattern.
+enum Piece {
+    /// What stands for itself, as a normalised path has it.
+    Text(String),
+    /// What stands for several texts, as an expression.
+    Wildcard(String),
+}
+
+impl Piece {
+    fn into_regex(self) -> String {
+        match self {
+            Self::Text(text) => regex::escape(&text),
+            Self::Wildcard(regex) => regex,
+        }
+    }
+}
+
 /// Writes the regular expression that matches what the whole of `pattern` does.
-fn translate(pattern: &str) -> Result<String, Unread> {
+fn translate(pattern: &str) -> Result<Translation, Unread> {
     if !(pattern.starts_with('/') || pattern == "**" || pattern.starts_with("**/")) {
         return Err(Unread::because("it does not begin with \"/\" or \"**/\""));
     }
-    let mut regex = String::from("^");
+    let is_below = pattern.ends_with("/**");
+    let (start, end) = (String::new(), String::new());
+    let mut whole = Translation { regex: "^".to_owned(), start, end, wildcards: 0, is_below };
     let mut rest = pattern;
     let mut at_segment = true;
     while !rest.is_empty() {
+        let wildcard = |regex: &str| Piece::Wildcard(regex.to_owned());
         let (piece, after) = if rest == "/**" {
-            ("(?:/.*)?".to_owned(), "")
+            (wildcard("(?:/.*)?"), "")
         } else if let Some(after) = rest.strip_prefix("/**/") {
-            ("/(?:.*/)?".to_owned(), after)
+            whole.push(&Piece::Text("/".to_owned()));
+            (wildcard("(?:.*/)?"), after)
         } else if at_segment && rest == "**" {
-            (".*".to_owned(), "")
+            (wildcard(".*"), "")
         } else if let Some(after) = rest.strip_prefix("**/").filter(|_| at_segment) {
-            ("(?:.*/)?".to_owned(), after)
+            (wildcard("(?:.*/)?"), after)
         } else {
             atom(rest)?
         };
-        at_segment = piece.ends_with('/') || piece.ends_with("/)?");
-        regex.push_str(&piece);
+        at_segment = match &piece {
+            Piece::Text(text) => text == "/",
+            Piece::Wildcard(regex) => regex.ends_with("/)?"),
+        };
+        whole.push(&piece);
         rest = after;
     }
-    regex.push('$');
-    Ok(regex)
+    whole.regex.push('$');
+    Ok(whole)
 }
 
 /// Translates the first atom of `rest`; gives it and what follows it.
-fn atom(rest: &str) -> Result<(String, &str), Unread> {
+fn atom(rest: &str) -> Result<(Piece, &str), Unread> {
     let mut chars = rest.chars();
     let Some(first) = chars.next() else {
         return Err(Unread::because("it ends too early"));
     };
     let after = chars.as_str();
+    let wildcard = |(regex, after)| (Piece::Wildcard(regex), after);
     match first {
         '*' if after.starts_with('*') => {
             Err(Unread::because("\"**\" must be a whole segment, as in \"/x/**\""))
         }
-        '*' => Ok(("[^/]*".to_owned(), after)),
-        '?' => Ok(("[^/]".to_owned(), after)),
-        '[' => class(after),
-        '{' => alternatives(after),
+        '*' => Ok(wildcard(("[^/]*".to_owned(), after))),
+        '?' => Ok(wildcard(("[^/]".to_owned(), after))),
+        '[' => class(after).map(wildcard),
+        '{' => alternatives(after).map(wildcard),
         ']' | '}' => Err(Unread::because(format!("\"{first}\" closes nothing"))),
         '\\' => Err(Unread::because("it has a backslash; \"[*]\" means a star itself")),
-        '%' => triplet(after),
-        c if c.is_ascii_graphic() => Ok((regex::escape(c.encode_utf8(&mut [0; 4])), after)),
+        '%' => triplet(after).map(|(text, after)| (Piece::Text(text), after)),
+        c if c.is_ascii_graphic() => Ok((Piece::Text(c.to_string()), after)),
         c if c.is_control() => Err(Unread::because(format!("it has {c:?}"))),
         // A normalised path has these only percent-encoded.
-        c => Ok((c.encode_utf8(&mut [0; 4]).bytes().map(|b| format!("%{b:02X}")).collect(), after)),
+        c => {
+            let encoded = c.encode_utf8(&mut [0; 4]).bytes().map(|b| format!("%{b:02X}")).collect();
+            Ok((Piece::Text(encoded), after))
+        }
     }
 }
 
@@ -223,7 +394,7 @@ fn triplet(after: &str) -> Result<(String, &str), Unread> {
     let digits = hex.len() == 2 && hex.chars().all(|c| c.is_ascii_hexdigit());
     match u8::from_str_radix(hex, 16) {
         Ok(byte) if digits && (byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)) => {
-            Ok((regex::escape(char::from(byte).encode_utf8(&mut [0; 4])), rest))
+            Ok((char::from(byte).to_string(), rest))
         }
         Ok(byte) if digits => Ok((format!("%{byte:02X}"), rest)),
         Ok(_) | Err(_) => Err(Unread::because("\"%\" is not followed by two hexadecimal digits")),
@@ -337,7 +508,7 @@ fn alternatives(mut rest: &str) -> Result<(String, &str), Unread> {
             continue;
         }
         let (piece, after) = atom(rest)?;
-        regex.push_str(&piece);
+        regex.push_str(&piece.into_regex());
         rest = after;
     }
 }
@@ -351,11 +522,13 @@ mod tests {
     #[track_caller]
     fn check(pattern: &str, matching: &[&str], other: &[&str]) {
         let patterns = PathPatterns::new([pattern]).unwrap();
+        let alone = PathPattern::read(pattern).unwrap();
         for path in matching {
-            assert!(patterns.matches(path), "{pattern} matches {path}");
+            assert!(patterns.matches(path) && alone.matches(path), "{pattern} matches {path}");
         }
         for path in other {
-            assert!(!patterns.matches(path), "{pattern} does not match {path}");
+            let any = patterns.matches(path) || alone.matches(path);
+            assert!(!any, "{pattern} does not match {path}");
         }
     }
 
@@ -475,6 +648,32 @@ mod tests {
             if let Err(unread) = PathPattern::read(&text) {
                 // What a pattern translates to always compiles.
                 prop_assert!(!unread.to_string().contains("compiled"), "{unread}");
+            }
+        }
+
+        #[test]
+        fn a_pattern_alone_matches_what_it_does_among_others(
+            pattern in "(/(\\*\\*|[ab*?]|a\\*b|\\{a,b/a\\}|[\\[]ab\\]|%62|%2f){0,2}){1,4}|\\*\\*(/[ab*]){0,2}",
+            paths in prop::collection::vec("(/(a|b|%2F){0,2}){0,4}", 8),
+        ) {
+            if let Ok(alone) = PathPattern::read(&pattern) {
+                let set = PathPatterns::compile(std::slice::from_ref(&alone)).unwrap();
+                for path in &paths {
+                    prop_assert_eq!(alone.matches(path), set.matches(path), "{} {}", pattern, path);
+                    prop_assert!(!alone.matches(path) || path.starts_with(alone.start()));
+                }
+            }
+        }
+
+        #[test]
+        fn a_pattern_that_covers_another_matches_all_it_matches(
+            earlier in "(/(\\*\\*|[ab*]|a\\*)){1,3}", later in "(/(\\*\\*|[ab*]|a\\*)){1,3}",
+            paths in prop::collection::vec("(/[ab]{0,2}){1,4}", 8),
+        ) {
+            if let (Ok(earlier), Ok(later)) = (PathPattern::read(&earlier), PathPattern::read(&later)) {
+                for path in paths.iter().filter(|path| earlier.covers(&later) && later.matches(path)) {
+                    prop_assert!(earlier.matches(path), "{:?} {:?} {}", earlier, later, path);
+                }
             }
         }
 

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::name::NamePattern;
-use crate::pattern::{HostPattern, PathPatterns, bare_host};
+use crate::pattern::PathPatterns;
+use crate::routing::Routes;
 
 /// The settings of one running edge.
 #[derive(Debug, Clone)]
@@ -306,66 +307,4 @@ pub struct BypassIf {
     pub cookies: Vec<NamePattern>,
     /// Names of fields that the request has, in lower case.
     pub headers: Vec<String>,
-}
-
-/// Where some requests go, and under which policy.
-#[derive(Debug, Clone)]
-pub struct Route {
-    /// Its name; no other route has it.
-    pub name: Arc<str>,
-    /// Its place among the routes, from zero.
-    pub index: usize,
-    /// The line of the settings file where it begins.
-    pub line: usize,
-    /// The path patterns, as written; one match is enough.
-    pub paths: Vec<String>,
-    /// The host patterns; one match is enough, and none at all means every host.
-    pub hosts: Vec<HostPattern>,
-    /// Who answers.
-    pub origin: Arc<Origin>,
-    /// How the answers are cached.
-    pub policy: Arc<Policy>,
-}
-
-/// The routes; the first that matches a request is its route.
-#[derive(Debug, Clone)]
-pub struct Routes {
-    routes: Vec<Arc<Route>>,
-    /// The path patterns of all routes, compiled together.
-    paths: PathPatterns,
-    /// For each of `paths`, the place of its route.
-    route_of: Vec<usize>,
-}
-
-impl Routes {
-    /// Joins `routes` with their `paths`, of which `route_of` says whose they are, in order.
-    pub(crate) fn new(routes: Vec<Arc<Route>>, paths: PathPatterns, route_of: Vec<usize>) -> Self {
-        Self { routes, paths, route_of }
-    }
-
-    /// The first route for `host`, in which a port is ignored, and the normalised `path`.
-    #[must_use]
-    pub fn find(&self, host: &str, path: &str) -> Option<&Arc<Route>> {
-        let host = bare_host(host);
-        self.paths
-            .all_matches(path)
-            .filter_map(|pattern| self.routes.get(*self.route_of.get(pattern)?))
-            .find(|route| {
-                route.hosts.is_empty() || route.hosts.iter().any(|pattern| pattern.matches(host))
-            })
-    }
-
-    /// The routes, in their order.
-    pub fn iter(&self) -> std::slice::Iter<'_, Arc<Route>> {
-        self.routes.iter()
-    }
-}
-
-impl<'a> IntoIterator for &'a Routes {
-    type Item = &'a Arc<Route>;
-    type IntoIter = std::slice::Iter<'a, Arc<Route>>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
 }

@@ -22,7 +22,9 @@ pub(crate) enum Shape {
     /// Tables of a shape by their names, at least so many.
     Named { table: Box<Self>, min: usize },
     /// A value for each of some keys, which match the pattern.
-    Map { key: &'static str, value: Box<Self> },
+    Map { key: &'static str, value: Box<Self>, max: Option<usize> },
+    /// A value of one of these shapes.
+    Either(Vec<Self>),
 }
 
 impl Shape {
@@ -34,7 +36,7 @@ impl Shape {
             | Self::List { element: inner, .. }
             | Self::OneOrMany { element: inner, .. }
             | Self::Map { value: inner, .. } => inner.fields(),
-            Self::Truth | Self::Whole(..) | Self::Text(_) | Self::Words(_) => &[],
+            Self::Truth | Self::Whole(..) | Self::Text(_) | Self::Words(_) | Self::Either(_) => &[],
         }
     }
 }

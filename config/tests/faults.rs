@@ -404,8 +404,6 @@ fn a_route_needs_all_of_its_parts() {
     forebay.toml:2:1: routes[0].origin: expected a name, found nothing
 
     forebay.toml:2:1: routes[0].policy: expected a name, found nothing
-
-    forebay.toml:5:9: routes[1].match.path: expected a path pattern such as "/images/**", or a list, found nothing
     "#);
 }
 
@@ -487,6 +485,82 @@ policy = "api"
 
     forebay.toml:10:28: routes[1].match.host: expected a host such as "a.example" or "*.example", or a list, found a table
     "#);
+}
+
+#[test]
+fn a_condition_of_a_route_must_be_one_that_can_hold() {
+    part!(r#"
+[[routes]]
+name = "a"
+match = { method = ["get", "A B"], extension = [".css", "tar.gz", "a/b", ""] }
+origin = "api"
+policy = "api"
+[[routes]]
+name = "b"
+origin = "api"
+policy = "api"
+[routes.match]
+method = 1
+header = { "X A" = true, Host = "a", X-A = 1, X-B = "" }
+query = { "" = true, a = { b = true } }
+cookie = "sid"
+"#, @r#"
+    forebay.toml:5:21: routes[0].match.method[0]: expected a method such as "GET", found "get" (methods are in upper case: write "GET")
+
+    forebay.toml:5:28: routes[0].match.method[1]: expected a method such as "GET", found "A B" (it has ' ')
+
+    forebay.toml:5:49: routes[0].match.extension[0]: expected an extension without its dot such as "css", found ".css" (it begins with a dot)
+
+    forebay.toml:5:57: routes[0].match.extension[1]: expected an extension without its dot such as "css", found "tar.gz" (only what follows the last dot counts)
+
+    forebay.toml:5:67: routes[0].match.extension[2]: expected an extension without its dot such as "css", found "a/b" (it has '/')
+
+    forebay.toml:5:74: routes[0].match.extension[3]: expected an extension without its dot such as "css", found "" (it is empty)
+
+    forebay.toml:13:10: routes[1].match.method: expected a method such as "GET", or a list, found the number 1
+
+    forebay.toml:14:12: routes[1].match.header."X A": expected the name of a header field such as "X-Beta", found "X A" (it has ' ')
+
+    forebay.toml:14:26: routes[1].match.header.Host: expected the name of a header field such as "X-Beta", found "Host" (the host has an option of its own, routes.match.host)
+
+    forebay.toml:14:44: routes[1].match.header.X-A: expected true, false or a pattern of the value such as "beta-*", found the number 1
+
+    forebay.toml:14:53: routes[1].match.header.X-B: expected true, false or a pattern of the value such as "beta-*", found "" (it is empty)
+
+    forebay.toml:15:11: routes[1].match.query."": expected the name of a query parameter such as "preview", found "" (it is empty)
+
+    forebay.toml:15:26: routes[1].match.query.a: expected true, false or a pattern of the value such as "beta-*", found a table
+
+    forebay.toml:16:10: routes[1].match.cookie: expected a table such as { beta = true, group = "b-*" }, found "sid"
+    "#);
+}
+
+#[test]
+fn the_conditions_of_a_route_are_bounded() {
+    part!(r#"
+[[routes]]
+name = "a"
+origin = "api"
+policy = "api"
+[routes.match.query]
+"1" = true
+"2" = true
+"3" = true
+"4" = true
+"5" = true
+"6" = true
+"7" = true
+"8" = true
+"9" = true
+a = true
+b = true
+c = true
+d = true
+e = true
+f = true
+g = true
+h = true
+"#, @"forebay.toml:7:1: routes[0].match.query: expected at most 16 names, found 17");
 }
 
 #[test]

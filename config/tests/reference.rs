@@ -162,11 +162,36 @@ fn the_schema_refuses_strings_of_another_form() {
 }
 
 #[test]
+fn the_schema_knows_what_a_route_may_want() {
+    let route = |matched: &str| {
+        format!("[[routes]]\nname = \"b\"\norigin = \"api\"\npolicy = \"api\"\nmatch = {matched}")
+    };
+    let (_, minimal) = EXAMPLES[0];
+    for matched in [
+        "{}",
+        "{ method = \"GET\", extension = [\"css\"] }",
+        "{ header = { X-A = true, X-B = \"${B}\" }, query = { \"a b\" = \"*\" }, cookie = { a = false } }",
+    ] {
+        assert!(
+            validator().is_valid(&json(&format!("{minimal}\n{}", route(matched)))),
+            "{matched}"
+        );
+    }
+    check_refused(&route("{ method = \"get\" }"));
+    check_refused(&route("{ extension = \".css\" }"));
+    check_refused(&route("{ header = { \"X A\" = true } }"));
+    check_refused(&route("{ query = { a = 1 } }"));
+    check_refused(&route("{ cookie = { a = \"\" } }"));
+    let names: String = (0..17).map(|index| format!("a{index} = true, ")).collect();
+    check_refused(&route(&format!("{{ cookie = {{ {names} }} }}")));
+}
+
+#[test]
 fn the_schema_refuses_a_file_that_lacks_what_is_required() {
     check_whole_refused("");
     check_refused("[listeners.e]\ntls = { cert = \"tls.crt\", key = \"tls.key\" }");
     check_refused("[listeners.e]\naddress = \"127.0.0.1:1\"\ntls = { cert = \"tls.crt\" }");
     check_refused("[[routes]]");
-    check_refused("[[routes]]\nname = \"b\"\nmatch = { }\norigin = \"api\"\npolicy = \"api\"");
+    check_refused("[[routes]]\nname = \"b\"\norigin = \"api\"\npolicy = \"api\"");
     check_whole_refused("version = 1\nroutes = []\n[listeners]\n[origins]\n");
 }

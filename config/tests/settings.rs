@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use forebay_config::{
-    Field, HostPattern, Need, Policy, SetCookie, Settings, Strategy, TtlMode, declared, parse,
+    Field, HostPattern, Mismatch, Need, Policy, Route, RouteRequest, SetCookie, Settings, Strategy,
+    TtlMode, covers, declared, parse,
 };
 use proptest::prelude::*;
 
@@ -26,8 +27,14 @@ fn policy(policies: &str, name: &str) -> Policy {
     policy.expect("there is a route")
 }
 
+fn find<'s>(settings: &'s Settings, host: &str, path: &str) -> Option<&'s Route> {
+    let fields = &Vec::<(String, String)>::new();
+    let request = RouteRequest { host, path, method: "GET", query: None, fields };
+    settings.routes.find(&request).map(AsRef::as_ref)
+}
+
 fn route(settings: &Settings, host: &str, path: &str) -> Option<String> {
-    settings.routes.find(host, path).map(|route| route.name.to_string())
+    find(settings, host, path).map(|route| route.name.to_string())
 }
 
 const fn minutes(count: u64) -> Option<Duration> {
@@ -76,7 +83,7 @@ fn the_site_example_sends_each_path_its_way() {
 #[test]
 fn the_site_example_sets_every_option_of_a_policy() {
     let settings = read(SITE);
-    let route = settings.routes.find("", "/api/x").expect("there is a route");
+    let route = find(&settings, "", "/api/x").expect("there is a route");
     let policy = &route.policy;
     assert_eq!((policy.name.as_str(), policy.strategy), ("api", Strategy::CacheFirst));
     assert_eq!((policy.ttl, policy.ttl_mode), (minutes(5), TtlMode::Default));
@@ -110,6 +117,160 @@ fn the_tls_example_tells_hosts_apart() {
     assert_eq!(route(&settings, "other.example", "/"), None);
     let hosts = &settings.routes.iter().next().expect("there are routes").hosts;
     assert_eq!(hosts[1], HostPattern::Under(".files.example".to_owned()));
+}
+
+/// The smallest example with these routes, each a name and what it matches.
+fn with_routes(routes: &[(&str, &str)]) -> Settings {
+    let (head, _) = MINIMAL.split_once("[[routes]]").expect("it has a route");
+    let routes: String = routes
+        .iter()
+        .map(|(name, matched)| {
+            format!(
+                "[[routes]]\nname = \"{name}\"\nmatch = {matched}\norigin = \"api\"\n\
+                 policy = \"api\"\n"
+            )
+        })
+        .collect();
+    read(&format!("{head}{routes}"))
+}
+
+/// What `method target` with `fields`, such as `x-a: 1`, is asked of the routes as.
+fn asked<T>(
+    method: &str,
+    target: &str,
+    fields: &[&str],
+    ask: impl FnOnce(&RouteRequest<'_>) -> T,
+) -> T {
+    let (path, query) = match target.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (target, None),
+    };
+    let fields: Vec<_> = fields.iter().filter_map(|field| field.split_once(':')).collect();
+    ask(&RouteRequest { host: "a.example", path, method, query, fields: &fields })
+}
+
+#[test]
+fn each_condition_chooses_a_route() {
+    let settings = with_routes(&[
+        ("write", r#"{ method = ["POST", "PUT"] }"#),
+        ("scripts", r#"{ extension = ["js", "MJS"], path = "/files/**" }"#),
+        ("styles", r#"{ extension = "css" }"#),
+        ("beta", r#"{ header = { X-Beta = true, X-Level = "b*" } }"#),
+        ("preview", r#"{ query = { preview = "1", "a b" = false } }"#),
+        ("member", r#"{ cookie = { sid = true, group = "m-*" } }"#),
+        ("all", "{}"),
+    ]);
+    let check = |method: &str, target: &str, fields: &[&str], expected: &str| {
+        let found = asked(method, target, fields, |request| {
+            settings.routes.find(request).map(|route| route.name.to_string())
+        });
+        assert_eq!(found.as_deref(), Some(expected), "{method} {target} {fields:?}");
+    };
+    check("POST", "/a.css", &[], "write");
+    check("post", "/a", &[], "all");
+    check("HEAD", "/a.css", &[], "styles");
+    check("GET", "/a.b/c.Css", &[], "styles");
+    check("GET", "/.css", &[], "styles");
+    for target in ["/a.css/", "/a.css/b", "/a.css.gz", "/css", "/a.", "/a?b.css"] {
+        check("GET", target, &[], "all");
+    }
+    check("GET", "/files/a.mjs", &[], "scripts");
+    check("GET", "/a.js", &[], "all");
+    check("GET", "/", &["x-beta: no", "x-level: a", "X-LEVEL: beta"], "beta");
+    check("GET", "/", &["x-beta: no"], "all");
+    check("GET", "/", &["x-level: beta"], "all");
+    check("GET", "/?preview=1", &[], "preview");
+    check("GET", "/?preview=1&a+b", &[], "all");
+    check("GET", "/?preview=2", &[], "all");
+    check("GET", "/", &["cookie: group=m-1; sid=2"], "member");
+    check("GET", "/", &["cookie: group=m-1; SID=2"], "all");
+}
+
+#[test]
+fn what_keeps_a_request_from_earlier_routes_is_told() {
+    let settings = with_routes(&[
+        ("path", r#"{ path = ["/b", "/c/*"] }"#),
+        ("host", r#"{ path = "/a", host = "*.b.example" }"#),
+        ("method", r#"{ method = "POST" }"#),
+        ("extension", r#"{ extension = "css" }"#),
+        ("header", r#"{ header = { X-Beta = true } }"#),
+        ("query", r#"{ query = { "a b" = true } }"#),
+        ("cookie", r#"{ cookie = { sid = "a" } }"#),
+        ("found", r#"{ path = "/a", query = { "a b" = false } }"#),
+        ("behind", "{}"),
+    ]);
+    asked("GET", "/a", &[], |request| {
+        let trace = settings.routes.trace(request);
+        let told: Vec<_> =
+            trace.iter().map(|(route, why)| format!("{}: {why}", route.name)).collect();
+        assert_eq!(
+            told,
+            [
+                "path: path",
+                "host: host",
+                "method: method",
+                "extension: extension",
+                "header: header \"x-beta\"",
+                "query: query \"a b\"",
+                "cookie: cookie \"sid\"",
+            ]
+        );
+        assert_eq!(trace[4].1, Mismatch::Header("x-beta"));
+        assert_eq!(settings.routes.find(request).map(|route| route.index), Some(7));
+    });
+}
+
+#[test]
+fn the_routes_that_a_target_may_take_are_told() {
+    let settings = with_routes(&[
+        ("beta", r#"{ path = ["/a/**", "/a/*"], cookie = { beta = true } }"#),
+        ("b", r#"{ host = "b.example" }"#),
+        ("post", r#"{ path = "/a/*.css", method = "POST" }"#),
+        ("js", r#"{ extension = "js" }"#),
+        ("css", r#"{ extension = "css" }"#),
+        ("all", "{}"),
+    ]);
+    let names = |host: &str, path: &str| -> Vec<_> {
+        settings.routes.for_target(host, path).map(|route| route.name.to_string()).collect()
+    };
+    assert_eq!(names("A.example:80", "/a/x.css"), ["beta", "post", "css"]);
+    assert_eq!(names("b.example", "/"), ["b"]);
+    assert_eq!(names("a.example", "/a"), ["beta", "all"]);
+    let conditional: Vec<_> = settings.routes.iter().map(|route| route.is_conditional()).collect();
+    assert_eq!(conditional, [true, false, true, false, false, false]);
+}
+
+#[test]
+fn a_route_that_another_covers_is_known() {
+    let check = |earlier: &str, later: &str, expected: bool| {
+        let settings = with_routes(&[("earlier", earlier), ("later", later)]);
+        let routes: Vec<_> = settings.routes.iter().collect();
+        assert_eq!(covers(routes[0], routes[1]), expected, "{earlier} {later}");
+    };
+    check("{}", r#"{ path = "/a", host = "b", method = "GET" }"#, true);
+    check(r#"{ path = "/**" }"#, "{}", true);
+    check(r#"{ path = "/*" }"#, "{}", false);
+    check(r#"{ path = "/a/**" }"#, r#"{ path = ["/a", "/a/b", "/a/*/c", "/a/b/**"] }"#, true);
+    check(r#"{ path = "/a/**" }"#, r#"{ path = ["/a", "/b"] }"#, false);
+    check(r#"{ path = "/a/**" }"#, r#"{ path = "/a*" }"#, false);
+    check(r#"{ path = "/a/**" }"#, r#"{ path = "/ab/**" }"#, false);
+    check(r#"{ path = "/*.js" }"#, r#"{ path = "/a.js" }"#, true);
+    check(r#"{ path = ["/a", "/b"] }"#, r#"{ path = ["/b", "/a"] }"#, true);
+    check(r#"{ host = "*.a.example" }"#, r#"{ host = ["b.a.example", "*.c.a.example"] }"#, true);
+    check(r#"{ host = "*.a.example" }"#, r#"{ host = "a.example" }"#, false);
+    check(r#"{ host = "b.a.example" }"#, r#"{ host = "*.a.example" }"#, false);
+    check(r#"{ host = "a" }"#, "{}", false);
+    check(r#"{ method = ["GET", "HEAD"] }"#, r#"{ method = "HEAD" }"#, true);
+    check(r#"{ method = "HEAD" }"#, r#"{ method = ["GET", "HEAD"] }"#, false);
+    check(r#"{ method = "GET" }"#, "{}", false);
+    check(r#"{ extension = ["js", "css"] }"#, r#"{ extension = "CSS" }"#, true);
+    check(r#"{ extension = "js" }"#, r#"{ path = "/a.js" }"#, false);
+    check(r#"{ header = { X-A = true } }"#, r#"{ header = { x-a = "1", x-b = true } }"#, true);
+    check(r#"{ header = { X-A = "1" } }"#, r#"{ header = { x-a = true } }"#, false);
+    check(r#"{ query = { a = false } }"#, r#"{ query = { a = false, b = "1" } }"#, true);
+    check(r#"{ query = { a = false } }"#, "{}", false);
+    check(r#"{ cookie = { a = "b*" } }"#, r#"{ cookie = { a = "bc" } }"#, true);
+    check(r#"{ cookie = { a = "b*" } }"#, r#"{ cookie = { A = "bc" } }"#, false);
 }
 
 #[test]
@@ -181,7 +342,7 @@ fn a_url_alone_is_settings() {
     let settings = Settings::for_origin("http://localhost:8000/", None).expect("it is a URL");
     assert_eq!(settings.listeners[0].address.to_string(), "127.0.0.1:8080");
     assert_eq!(settings.admin.address.to_string(), "127.0.0.1:9900");
-    let route = settings.routes.find("any.example", "/x").expect("every path has a route");
+    let route = find(&settings, "any.example", "/x").expect("every path has a route");
     assert_eq!(route.origin.servers[0].to_string(), "http://localhost:8000");
     assert_eq!((&route.policy.ttl, route.policy.ttl_mode), (&None, TtlMode::Respect));
 }

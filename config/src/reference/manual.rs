@@ -87,6 +87,7 @@ fn add_within(sections: &mut Vec<Section>, prefix: &str, depth: usize, fields: &
             Shape::Table(_)
             | Shape::OneOrMany { .. }
             | Shape::Map { .. }
+            | Shape::Either(_)
             | Shape::Truth
             | Shape::Whole(..)
             | Shape::Text(_)
@@ -162,9 +163,11 @@ fn takes(field: &Field) -> String {
     let most = match field.shape() {
         Shape::List { max, .. } => format!(". At most {max} elements"),
         Shape::OneOrMany { max, .. } => format!(" of at most {max}"),
+        Shape::Map { max: Some(max), .. } => format!(". At most {max} names"),
         Shape::Named { .. }
         | Shape::Table(_)
-        | Shape::Map { .. }
+        | Shape::Map { max: None, .. }
+        | Shape::Either(_)
         | Shape::Truth
         | Shape::Whole(..)
         | Shape::Text(_)

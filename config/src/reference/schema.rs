@@ -111,11 +111,19 @@ fn shaped(shape: &Shape) -> Members {
             members.push(member("additionalProperties", Json::Object(shaped(table))));
             members
         }
-        Shape::Map { key, value } => vec![
-            member("type", Json::text("object")),
-            member("patternProperties", Json::object([(*key, Json::Object(shaped(value)))])),
-            member("additionalProperties", Json::Truth(false)),
-        ],
+        Shape::Map { key, value, max } => {
+            let mut members = vec![
+                member("type", Json::text("object")),
+                member("patternProperties", Json::object([(*key, Json::Object(shaped(value)))])),
+                member("additionalProperties", Json::Truth(false)),
+            ];
+            members.extend(max.map(|max| member("maxProperties", count(max))));
+            members
+        }
+        Shape::Either(shapes) => {
+            let shapes = shapes.iter().map(|shape| Json::Object(shaped(shape))).collect();
+            vec![member("anyOf", Json::List(shapes))]
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use forebay_config::{Route, Routes, Strategy};
+use forebay_config::{Fields, Route, RouteRequest, Routes, Strategy};
 use http::{HeaderMap, Method};
 
 use super::identity::{self, Edit};
@@ -44,9 +44,16 @@ pub struct Decision {
 #[must_use]
 pub fn decide(routes: &Routes, request: &Request<'_>) -> Option<Decision> {
     let Request { target, method, fields, has_body } = *request;
-    let route = routes.find(target.host(), target.path())?;
+    let asked = RouteRequest {
+        host: target.host(),
+        path: target.path(),
+        method: method.as_str(),
+        query: target.query(),
+        fields: &Lines(fields),
+    };
+    let route = routes.find(&asked)?;
     let mut ask = Ask::read(method, fields, has_body);
-    ask.ambiguous = is_ambiguous(routes, target, route);
+    ask.ambiguous = is_ambiguous(routes, &asked, target.loose_path().as_deref(), route);
     let plan = plan(&ask, fields, &route.policy);
     // What is passed on stays as it is: nobody else will be given its answer.
     let (target, edits) = match plan {
@@ -60,15 +67,26 @@ pub fn decide(routes: &Routes, request: &Request<'_>) -> Option<Decision> {
     Some(Decision { route: Arc::clone(route), ask, plan, key, target, edits })
 }
 
-/// Whether the path would take another route as some origins read it: what one person sees there
-/// could be stored for all under this route.
-fn is_ambiguous(routes: &Routes, target: &Target, route: &Route) -> bool {
-    let find = |path: &str| routes.find(target.host(), path);
-    let loose = target.loose_path();
-    let path = loose.as_deref().unwrap_or(target.path());
-    let other = loose
-        .as_deref()
-        .is_some_and(|path| find(path).is_none_or(|other| other.index != route.index));
+/// The fields of a request, for the routes.
+struct Lines<'a>(&'a HeaderMap);
+
+impl Fields for Lines<'_> {
+    fn any(&self, name: &str, holds: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        self.0.get_all(name).iter().any(|line| holds(line.as_bytes()))
+    }
+}
+
+/// Whether the path would take another route as some origins read it, which is `loose` if that is
+/// another path: what one person sees there could be stored for all under this route.
+fn is_ambiguous(
+    routes: &Routes,
+    request: &RouteRequest<'_>,
+    loose: Option<&str>,
+    route: &Route,
+) -> bool {
+    let find = |path: &str| routes.find(&RouteRequest { path, ..*request });
+    let path = loose.unwrap_or(request.path);
+    let other = loose.is_some_and(|path| find(path).is_none_or(|other| other.index != route.index));
     // Where case does not matter to an origin, only a route that bypasses the cache does.
     let bypasses = |route: &Route| route.policy.strategy == Strategy::Bypass;
     let capital = path.bytes().any(|byte| byte.is_ascii_uppercase());
@@ -80,5 +98,6 @@ fn is_ambiguous(routes: &Routes, target: &Target, route: &Route) -> bool {
 
 /// The keys under which something may be stored for `target`, by whichever route it was asked for.
 pub fn keys<'a>(routes: &'a Routes, target: &'a Target) -> impl Iterator<Item = Key> + 'a {
-    routes.find(target.host(), target.path()).into_iter().map(|route| identity::key(target, route))
+    let routes = routes.for_target(target.host(), target.path());
+    routes.map(|route| identity::key(target, route))
 }
