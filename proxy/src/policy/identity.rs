@@ -15,7 +15,9 @@ use crate::key::{Key, Scope, Target};
 #[must_use]
 pub fn key(target: &Target, route: &Route) -> Key {
     let rules = &route.policy.key;
-    Key::chosen(&counted(target, rules), scope(rules), std::iter::empty())
+    // Where more than the URI chooses the route, and so the origin, one URI has an answer by each.
+    let by_route = route.is_conditional().then(|| ("route", Some(route.name.as_bytes())));
+    Key::chosen(&counted(target, rules), scope(rules), by_route.into_iter())
 }
 
 /// What the origin is asked for in place of `target`.
