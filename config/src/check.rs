@@ -13,7 +13,7 @@ use crate::options::{self, Options, PRESETS};
 use crate::pattern::{PathPattern, PathPatterns};
 use crate::settings::{
     Admin, BypassIf, Cache, KeyRules, Listener, Origin, Policy, QueryRules, Route, Routes, Server,
-    Settings, Timeouts, Tls,
+    Settings, Strategy, Timeouts, Tls,
 };
 
 /// The variable whose value is the token of the admin listener if the file has none.
@@ -174,9 +174,16 @@ fn policy(
     let bypass_if = &options.bypass_if.as_ref()?.value;
     let cookies = bypass_if.cookies.as_ref()?.value.0.iter();
     let headers = bypass_if.headers.as_ref()?.value.0.iter();
+    let strategy = value(&options.strategy)?;
+    if let Some(deadline) = &options.deadline
+        && strategy != Strategy::NetworkFirst
+    {
+        let expected = "strategy = \"network-first\" beside it";
+        decoder.report(deadline, expected, format!("\"{}\"", strategy.word()));
+    }
     Some(Policy {
         name: name.to_owned(),
-        strategy: value(&options.strategy)?,
+        strategy,
         deadline: options.deadline.as_ref().map(|deadline| deadline.value.0),
         ttl: value(&options.ttl),
         ttl_mode: value(&options.ttl_mode)?,
