@@ -21,6 +21,7 @@ mod ranges;
 mod stale;
 mod stop;
 mod storing;
+mod strategies;
 mod upgrade;
 mod validation;
 mod vary;

@@ -16,7 +16,7 @@ use crate::pattern::{PathPattern, PathPatterns, fit_together};
 use crate::routing::{Route, Routes};
 use crate::settings::{
     Admin, BypassIf, Cache, KeyRules, Listener, Origin, Policy, QueryRules, Server, Settings,
-    Timeouts, Tls,
+    Strategy, Timeouts, Tls,
 };
 
 /// The variable whose value is the token of the admin listener if the file has none.
@@ -177,9 +177,16 @@ fn policy(
     let bypass_if = &options.bypass_if.as_ref()?.value;
     let cookies = bypass_if.cookies.as_ref()?.value.0.iter();
     let headers = bypass_if.headers.as_ref()?.value.0.iter();
+    let strategy = value(&options.strategy)?;
+    if let Some(deadline) = &options.deadline
+        && strategy != Strategy::NetworkFirst
+    {
+        let expected = "strategy = \"network-first\" beside it";
+        decoder.report(deadline, expected, format!("\"{}\"", strategy.word()));
+    }
     Some(Policy {
         name: name.to_owned(),
-        strategy: value(&options.strategy)?,
+        strategy,
         deadline: options.deadline.as_ref().map(|deadline| deadline.value.0),
         ttl: value(&options.ttl),
         ttl_mode: value(&options.ttl_mode)?,

@@ -181,6 +181,14 @@ macro_rules! words {
                 $crate::shape::Shape::Words(&[$($word),+])
             }
         }
+
+        impl $type {
+            /// The word that stands for it in a settings file.
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
     )+};
 }
 

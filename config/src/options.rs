@@ -126,7 +126,9 @@ options! {
         ///
         /// - `"cache-first"`: the cache, while the stored response is fresh
         /// - `"network-first"`: the origin, every time; the stored response answers if the origin
-        ///   fails, or has not answered by `deadline`
+        ///   fails, or has not answered by `deadline`. An origin that fails is then left alone for
+        ///   a second, and up to half a minute if it keeps failing, while the stored response
+        ///   answers
         /// - `"stale-while-revalidate"`: the cache, also while the stored response is stale, which
         ///   is then revalidated in the background, for a day if nobody says how long
         /// - `"bypass"`: the origin, every time, and nothing is stored

@@ -303,6 +303,29 @@ fn what_the_environment_holds_is_not_repeated() {
 }
 
 #[test]
+fn a_deadline_is_for_who_asks_the_origin_first() {
+    part!(r#"
+[policies.a]
+deadline = "300ms"
+[policies.b]
+strategy = "stale-while-revalidate"
+deadline = "300ms"
+[policies.c]
+strategy = "network-first"
+deadline = "0s"
+[policies.d]
+strategy = "network-first"
+deadline = "300ms"
+"#, @r#"
+    forebay.toml:4:12: policies.a.deadline: expected strategy = "network-first" beside it, found "cache-first"
+
+    forebay.toml:7:12: policies.b.deadline: expected strategy = "network-first" beside it, found "stale-while-revalidate"
+
+    forebay.toml:10:12: policies.c.deadline: expected a duration above zero such as "30s", found "0s" (it is zero)
+    "#);
+}
+
+#[test]
 fn a_policy_takes_known_words_only() {
     part!(r#"
 [policies.a]

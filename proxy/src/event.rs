@@ -17,7 +17,8 @@ pub enum Fwd {
     UriMiss,
     /// Something is stored under its URI, but no variant that it selects.
     VaryMiss,
-    /// Nothing stored could be used, for another reason.
+    /// Nothing stored was used, for another reason: what is stored is fresh, but the route asks the
+    /// origin first (`detail=network-first`).
     Miss,
     /// The request itself asked for it, as by `Cache-Control: no-cache`.
     Request,
@@ -63,8 +64,16 @@ pub enum Detail {
     StaleWhileRevalidate,
     /// Answered stale in place of an error (RFC 5861 §4).
     StaleIfError,
+    /// Answered fresh in place of an error, where the origin was asked first all the same.
+    FreshIfError,
     /// Answered stale because the request allows it (RFC 9111 §5.2.1.2).
     MaxStale,
+    /// Forwarded though what is stored is fresh: the route asks the origin first.
+    NetworkFirst,
+    /// Answered from what is stored: the origin had not begun to answer by the `deadline`.
+    Deadline,
+    /// Answered from what is stored: the origin failed lately and is left alone for a while.
+    OriginResting,
     /// `only-if-cached`, and nothing could answer (RFC 9111 §5.2.1.7).
     OnlyIfCached,
     /// Not stored: the route bypasses the cache.
@@ -124,7 +133,11 @@ impl Detail {
         match self {
             Self::StaleWhileRevalidate => "stale-while-revalidate",
             Self::StaleIfError => "stale-if-error",
+            Self::FreshIfError => "fresh-if-error",
             Self::MaxStale => "max-stale",
+            Self::NetworkFirst => "network-first",
+            Self::Deadline => "deadline",
+            Self::OriginResting => "origin-resting",
             Self::OnlyIfCached => "only-if-cached",
             Self::RouteBypass => "route-bypass",
             Self::BypassIf => "bypass-if",

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use tokio::sync::{Notify, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::event::Detail;
 use crate::stored::{Fields, Stored, StoredHead};
@@ -68,6 +68,7 @@ pub struct Abandoned;
 /// One forward request and those who wait for its answer. `F` is how it may fail.
 #[derive(Debug)]
 pub struct Flight<F> {
+    began: Instant,
     state: Mutex<State<F>>,
     changed: watch::Sender<()>,
     drained: Notify,
@@ -116,7 +117,8 @@ impl<F: Clone> Flight<F> {
             end: None,
         };
         let changed = watch::Sender::new(());
-        Self { state: Mutex::new(state), changed, drained: Notify::new(), held, limit }
+        let (state, drained) = (Mutex::new(state), Notify::new());
+        Self { began: Instant::now(), state, changed, drained, held, limit }
     }
 
     fn state(&self) -> MutexGuard<'_, State<F>> {
@@ -314,6 +316,12 @@ pub enum News<F> {
 }
 
 impl<F: Clone> Passenger<F> {
+    /// When the forward request began whose answer it waits for.
+    #[must_use]
+    pub fn began(&self) -> Instant {
+        self.flight.began
+    }
+
     /// Waits for an interim response, or for the answer. `None` if the flight is lost.
     pub async fn news(&mut self) -> Option<News<F>> {
         loop {

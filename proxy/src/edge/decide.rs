@@ -8,6 +8,7 @@ use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
 use super::Snapshot;
+use super::network_first::NetworkFirst;
 use crate::event::Detail;
 use crate::key::{Key, Target};
 use crate::origin::Origin;
@@ -29,6 +30,13 @@ pub(super) struct Asked {
     pub(super) client: Client,
     pub(super) route: Arc<Route>,
     pub(super) origin: Arc<Origin>,
+}
+
+impl Asked {
+    /// What its route remembers, if that asks the origin first.
+    pub(super) fn network_first(&self) -> Option<&NetworkFirst> {
+        self.snapshot.network_first.of(&self.route)
+    }
 }
 
 /// Why a request is refused.

@@ -129,6 +129,11 @@ impl Reply {
         reply
     }
 
+    /// Whether it is fresh, if its age is told.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.ttl.is_some_and(|ttl| ttl > 0)
+    }
+
     /// Lets clients keep it for `ttl`, if it is one that many get.
     fn set_browser_ttl(&mut self, ttl: Duration) {
         if !self.is_shared || self.status.is_client_error() || self.status.is_server_error() {

@@ -10,7 +10,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::Shared;
 use super::decide::Asked;
-use super::lookup::Forward;
+use super::lookup::{self, Forward};
 use super::sanitised::Sanitised;
 use crate::collapse::{Abandoned, Arriving, End, Lead, Opening};
 use crate::event::{Detail, Failure, Fwd};
@@ -18,7 +18,8 @@ use crate::field::number;
 use crate::field::range::ByteRange;
 use crate::origin::Exchange;
 use crate::policy::admit::{self, Admission, Arrival};
-use crate::policy::fail::{Trouble, is_error, may_serve_stale};
+use crate::policy::answer::Answer;
+use crate::policy::fail::{Trouble, is_error, may_stand_in};
 use crate::policy::forward::{self, Purpose};
 use crate::policy::freshen;
 use crate::policy::partial::{self, Fit};
@@ -103,7 +104,7 @@ impl Fetch {
         }
     }
 
-    /// Sends the request and waits for the final head; interim ones go to those who wait.
+    /// Sends the request and waits for the final head.
     async fn ask(&mut self, purpose: &Purpose<'_>) -> Result<(Exchange, ResponseHeader), Failure> {
         let Order { asked, fields, .. } = &self.order;
         let method = if asked.ask.method == Method::HEAD { "HEAD" } else { "GET" };
@@ -118,7 +119,21 @@ impl Fetch {
             request.append_header(name.clone(), value.clone()).map_err(invalid)?;
         }
         self.since = time::now();
-        let (mut exchange, mut head) = self.shared.connections.ask(&asked.origin, &request).await?;
+        // Boxed, since it is large and this is asked from several places.
+        let asking = Box::pin(self.answer_to(&request));
+        match asked.network_first() {
+            Some(route) => route.watch(asking).await,
+            None => asking.await,
+        }
+    }
+
+    /// Waits for the final head; interim ones go to those who wait.
+    async fn answer_to(
+        &self,
+        request: &RequestHeader,
+    ) -> Result<(Exchange, ResponseHeader), Failure> {
+        let origin = &self.order.asked.origin;
+        let (mut exchange, mut head) = self.shared.connections.ask(origin, request).await?;
         while head.status.is_informational() {
             if head.status != StatusCode::CONTINUE {
                 let fields = Fields::new(&Sanitised::new(&head.headers).interim());
@@ -300,12 +315,15 @@ impl Fetch {
         if length.is_some_and(|length| length > limit) { Err(Detail::TooLarge) } else { Ok(()) }
     }
 
-    /// Whether something stale is to answer in place of this status.
+    /// Whether something stored is to answer in place of this status.
     fn may_fall_back(&self, status: StatusCode) -> bool {
-        let directives = &self.order.asked.ask.directives;
+        let Order { asked, fields, forward } = &self.order;
+        let directives = &asked.ask.directives;
         is_error(status)
-            && self.order.forward.stored.as_ref().is_some_and(|stored| {
-                may_serve_stale(&stored.head.freshness, directives, Trouble::Error, time::now())
+            && forward.stored.as_ref().is_some_and(|stored| {
+                let kept = stored.head.fields.to_map();
+                may_stand_in(&stored.head.freshness, directives, Trouble::Error, time::now())
+                    && lookup::choose(asked, fields, stored, &kept) != Answer::Missing
             })
     }
 

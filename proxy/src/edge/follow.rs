@@ -2,12 +2,13 @@
 //! it leads or joins.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use pingora::BError;
 use pingora::proxy::Session;
+use tokio::time::timeout_at;
 
 use super::decide::Asked;
 use super::deliver::{self, Reply};
@@ -16,13 +17,14 @@ use super::lookup::{self, Forward, Found};
 use super::{Context, Shared, fail};
 use crate::collapse::{Arriving, Entry, FlightKey, News, Opening, Passenger};
 use crate::event::{Detail, Failure, Fwd, Trail};
+use crate::field::cache_control::RequestDirectives;
 use crate::policy::answer::{self, Answer, Facts};
-use crate::policy::fail::{Trouble, may_serve_stale};
+use crate::policy::fail::{Trouble, may_go_ahead, may_stand_in};
 use crate::policy::forward::{anonymise, passes_range};
 use crate::policy::request::Ask;
 use crate::policy::reuse::Reuse;
-use crate::stored::{Selecting, Stored, StoredHead};
-use crate::time;
+use crate::stored::{Freshness, Selecting, Stored, StoredHead};
+use crate::time::{self, Timestamp};
 
 /// Answers the request.
 pub(super) async fn answer(
@@ -67,7 +69,7 @@ fn revalidate(shared: &Arc<Shared>, asked: &Asked, stored: &Stored, fields: &Hea
     let selecting = Selecting::new(&names, &fields);
     let key = FlightKey { key: asked.key.clone(), selecting, range: None };
     if let Entry::Lead(lead, _) = shared.flights.enter(key) {
-        let forward = Forward { why: Fwd::Stale, stored: Some(stored.clone()), selecting: names };
+        let forward = Forward::new(Fwd::Stale, Some(stored.clone()), names);
         let order = Order::new(Arc::new(asked), Arc::new(fields), forward);
         tokio::spawn(fetch::fetch(Arc::clone(shared), order, lead));
     }
@@ -143,13 +145,14 @@ impl Forwarding<'_> {
         context: &mut Context,
         company: &Company,
     ) -> Result<Outcome, BError> {
-        context.trail = Trail { fwd: Some(self.forward.why), ..Trail::default() };
+        let Forward { why, detail, .. } = self.forward;
+        context.trail = Trail { fwd: Some(why), detail, ..Trail::default() };
         let entry = match company {
             Company::All(names) | Company::Variant(names) => {
                 self.shared.flights.enter(self.flight_key(names))
             }
             Company::Nobody(why) => {
-                context.trail.detail = *why;
+                context.trail.detail = why.or(detail);
                 let (lead, passenger) = self.shared.flights.alone();
                 Entry::Lead(lead, passenger)
             }
@@ -200,8 +203,9 @@ impl Forwarding<'_> {
         }
     }
 
-    /// Waits for the answer of a flight and gives it, as far as it is for this request.
-    /// `company` is with whom it waits, or `None` if it leads: then every answer is for it.
+    /// Waits for the answer of a flight and gives it, as far as it is for this request; gives what
+    /// is stored if that may answer and the deadline has passed. `company` is with whom it waits,
+    /// or `None` if it leads: then every answer is for it.
     async fn follow(
         &self,
         session: &mut Session,
@@ -210,53 +214,83 @@ impl Forwarding<'_> {
         company: Option<&Company>,
     ) -> Result<Outcome, BError> {
         let began = Instant::now();
+        let mut deadline = self.deadline().map(|limit| passenger.began() + limit);
         loop {
-            let opening = match deliver::unless_gone(session, passenger.news()).await? {
-                Some(News::Interim(status, fields)) => {
+            let news = within(deadline, passenger.news());
+            let opening = match deliver::unless_gone(session, news).await? {
+                Ok(Some(News::Interim(status, fields))) => {
                     deliver::interim(session, status, &fields).await?;
                     continue;
                 }
-                Some(News::Opening(opening)) => opening,
-                None if company.is_some() => return self.lost(session, context).await,
-                None => Opening::Failed(Failure::Closed, None),
+                Ok(Some(News::Opening(opening))) => opening,
+                Ok(None) if company.is_some() => return self.lost(session, context).await,
+                Ok(None) => Opening::Failed(Failure::Closed, None),
+                Err(Late) => {
+                    deadline = None;
+                    let Some(reply) = self.of_stored(may_go_ahead, Trouble::Disconnected) else {
+                        continue;
+                    };
+                    context.trail.waited = Some(began.elapsed());
+                    context.trail.detail = Some(Detail::Deadline);
+                    deliver::send(session, context, reply).await?;
+                    return Ok(Outcome::Answered);
+                }
             };
             context.trail.waited = Some(began.elapsed());
-            match opening {
-                Opening::Failed(failure, status) => {
-                    self.give_up(session, context, failure, status).await?;
-                }
-                Opening::Stands(stored, status, verdict) => {
-                    if let Some(company) = company
-                        && (verdict.is_err() || !stored.head.selecting.matches(&self.fields))
-                    {
-                        return Ok(Outcome::Again(company.without(verdict, &stored.head)));
-                    }
-                    context.trail.fwd_status = Some(status.as_u16());
-                    context.trail.stored = verdict.is_ok();
-                    context.trail.detail = verdict.err().or(context.trail.detail);
-                    self.give(session, context, &stored).await?;
-                }
-                Opening::Answer(arriving) => {
-                    if company.is_some() && arriving.is_overload() {
-                        // The answer is its leader's. That the origin is down is for all who
-                        // wait: if they asked again one by one, they would keep it down.
-                        let status = Some(arriving.head.status);
-                        self.give_up(session, context, Failure::Invalid, status).await?;
-                        return Ok(Outcome::Answered);
-                    }
-                    // A part is only for who asked for that part.
-                    let fits = arriving.verdict.is_ok()
-                        && arriving.head.selecting.matches(&self.fields)
-                        && (arriving.head.part.is_none() || self.wants_part());
-                    if let Some(company) = company.filter(|_| !fits) {
-                        let smaller = company.without(arriving.verdict, &arriving.head);
-                        return Ok(Outcome::Again(smaller));
-                    }
-                    self.stream(session, context, &arriving, passenger).await?;
-                }
-            }
-            return Ok(Outcome::Answered);
+            return self.take(session, context, opening, passenger, company).await;
         }
+    }
+
+    /// How long it waits for the origin if something stored can answer.
+    fn deadline(&self) -> Option<Duration> {
+        self.forward.stored.as_ref()?;
+        self.asked.network_first()?.deadline
+    }
+
+    /// Gives the answer of a flight, as far as it is for this request.
+    async fn take(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        opening: Opening<Failure>,
+        passenger: Passenger<Failure>,
+        company: Option<&Company>,
+    ) -> Result<Outcome, BError> {
+        match opening {
+            Opening::Failed(failure, status) => {
+                self.give_up(session, context, failure, status).await?;
+            }
+            Opening::Stands(stored, status, verdict) => {
+                if let Some(company) = company
+                    && (verdict.is_err() || !stored.head.selecting.matches(&self.fields))
+                {
+                    return Ok(Outcome::Again(company.without(verdict, &stored.head)));
+                }
+                context.trail.fwd_status = Some(status.as_u16());
+                context.trail.stored = verdict.is_ok();
+                context.trail.detail = verdict.err().or(context.trail.detail);
+                self.give(session, context, &stored).await?;
+            }
+            Opening::Answer(arriving) => {
+                if company.is_some() && arriving.is_overload() {
+                    // The answer is its leader's. That the origin is down is for all who
+                    // wait: if they asked again one by one, they would keep it down.
+                    let status = Some(arriving.head.status);
+                    self.give_up(session, context, Failure::Invalid, status).await?;
+                    return Ok(Outcome::Answered);
+                }
+                // A part is only for who asked for that part.
+                let fits = arriving.verdict.is_ok()
+                    && arriving.head.selecting.matches(&self.fields)
+                    && (arriving.head.part.is_none() || self.wants_part());
+                if let Some(company) = company.filter(|_| !fits) {
+                    let smaller = company.without(arriving.verdict, &arriving.head);
+                    return Ok(Outcome::Again(smaller));
+                }
+                self.stream(session, context, &arriving, passenger).await?;
+            }
+        }
+        Ok(Outcome::Answered)
     }
 
     /// The flight that it waited for ended without an answer, or before it was boarded: gives
@@ -309,7 +343,7 @@ impl Forwarding<'_> {
         deliver::send(session, context, reply).await
     }
 
-    /// Gives something stale where that is allowed, or says how the origin failed.
+    /// Gives what is stored where that is allowed, or says how the origin failed.
     async fn give_up(
         &self,
         session: &mut Session,
@@ -319,21 +353,42 @@ impl Forwarding<'_> {
     ) -> Result<(), BError> {
         context.trail.fwd_status = status.map(|status| status.as_u16());
         let trouble = if status.is_some() { Trouble::Error } else { Trouble::Disconnected };
-        let directives = &self.asked.ask.directives;
-        let stale = self.forward.stored.as_ref().filter(|stored| {
-            may_serve_stale(&stored.head.freshness, directives, trouble, time::now())
-        });
-        if let Some(stored) = stale {
-            let kept = stored.head.fields.to_map();
-            let answer = lookup::choose(&self.asked, &self.fields, stored, &kept);
-            if answer != Answer::Missing {
-                context.trail.detail = Some(Detail::StaleIfError);
-                let reply = Reply::stored(stored, kept, &answer, time::now());
-                return deliver::send(session, context, reply).await;
-            }
+        if let Some(reply) = self.of_stored(may_stand_in, trouble) {
+            let detail = if reply.is_fresh() { Detail::FreshIfError } else { Detail::StaleIfError };
+            context.trail.detail = Some(detail);
+            return deliver::send(session, context, reply).await;
         }
         // An error of the origin's own is told by its status.
         context.trail.detail = status.is_none().then(|| failure.detail());
         fail::refuse(session, &context.trail, status.unwrap_or(failure.status())).await
+    }
+
+    /// What is stored, as an answer without the origin, if `may` lets it in spite of `trouble`.
+    fn of_stored(&self, may: May, trouble: Trouble) -> Option<Reply> {
+        let stored = self.forward.stored.as_ref()?;
+        let now = time::now();
+        if !may(&stored.head.freshness, &self.asked.ask.directives, trouble, now) {
+            return None;
+        }
+        let kept = stored.head.fields.to_map();
+        let answer = lookup::choose(&self.asked, &self.fields, stored, &kept);
+        (answer != Answer::Missing).then(|| Reply::stored(stored, kept, &answer, now))
+    }
+}
+
+/// Says whether what is stored may answer in spite of some trouble.
+type May = fn(&Freshness, &RequestDirectives, Trouble, Timestamp) -> bool;
+
+/// The deadline has passed.
+struct Late;
+
+/// Waits for `news` until `deadline`, if there is one; news that are there already are in time.
+async fn within<T>(
+    deadline: Option<tokio::time::Instant>,
+    news: impl Future<Output = T>,
+) -> Result<T, Late> {
+    match deadline {
+        Some(deadline) => timeout_at(deadline, news).await.map_err(|_elapsed| Late),
+        None => Ok(news.await),
     }
 }

@@ -4,11 +4,12 @@ use http::{HeaderMap, HeaderName, header};
 
 use super::Shared;
 use super::decide::Asked;
-use crate::event::Fwd;
+use crate::event::{Detail, Fwd};
 use crate::policy::answer::{self, Answer, Facts};
 use crate::policy::forward::personal;
 use crate::policy::identity;
 use crate::policy::reuse::{self, Reuse};
+use crate::policy::strategy::network_first;
 use crate::stored::Stored;
 use crate::time::Timestamp;
 
@@ -25,6 +26,8 @@ pub(super) enum Found {
 #[derive(Clone, Debug)]
 pub(super) struct Forward {
     pub(super) why: Fwd,
+    /// The fact that decided, where `why` alone does not say it.
+    pub(super) detail: Option<Detail>,
     /// What is stored, though it may not answer as it is.
     pub(super) stored: Option<Stored>,
     /// The request fields that are known to select among variants.
@@ -36,15 +39,21 @@ pub(super) fn look_up(shared: &Shared, asked: &Asked, fields: &HeaderMap, now: T
     let rules = &asked.route.policy.key;
     let Some(shelf) = shared.store.look_up(&asked.key) else {
         let selecting = identity::vary(Vec::new(), rules);
-        return Found::Forward(Forward { why: Fwd::UriMiss, stored: None, selecting });
+        return Found::Forward(Forward::new(Fwd::UriMiss, None, selecting));
     };
     let forward = |why, stored| {
         let newest = shelf.newest().map(|newest| newest.head.selecting.names().to_vec());
         let selecting = identity::vary(newest.unwrap_or_default(), rules);
-        Found::Forward(Forward { why, stored, selecting })
+        Found::Forward(Forward::new(why, stored, selecting))
     };
     let Some(stored) = shelf.select(fields) else { return forward(Fwd::VaryMiss, None) };
-    let reuse = reuse::decide(&stored.head.freshness, &asked.ask.directives, now);
+    let (freshness, directives) = (&stored.head.freshness, &asked.ask.directives);
+    let reuse = match asked.network_first() {
+        Some(route) if !directives.only_if_cached => {
+            network_first(freshness, directives, route.turn(now), now)
+        }
+        Some(_) | None => reuse::decide(freshness, directives, now),
+    };
     match reuse {
         Reuse::Validate(why) => return forward(why, Some(stored.clone())),
         // It is revalidated in nobody's name, and would come back as another variant.
@@ -53,7 +62,7 @@ pub(super) fn look_up(shared: &Shared, asked: &Asked, fields: &HeaderMap, now: T
         {
             return forward(Fwd::Stale, Some(stored.clone()));
         }
-        Reuse::Fresh | Reuse::Tolerated | Reuse::WhileRevalidate => {}
+        Reuse::Fresh | Reuse::Tolerated | Reuse::WhileRevalidate | Reuse::Resting => {}
     }
     let kept = stored.head.fields.to_map();
     let answer = choose(asked, fields, stored, &kept);
@@ -80,6 +89,10 @@ pub(super) fn choose(
 }
 
 impl Forward {
+    pub(super) const fn new(why: Fwd, stored: Option<Stored>, selecting: Vec<HeaderName>) -> Self {
+        Self { why, detail: Reuse::Validate(why).detail(), stored, selecting }
+    }
+
     /// Whether what is stored can be validated.
     pub(super) fn can_validate(&self) -> bool {
         self.stored.as_ref().is_some_and(|stored| {

@@ -7,6 +7,7 @@ mod fail;
 mod fetch;
 mod follow;
 mod lookup;
+mod network_first;
 mod pass;
 mod sanitised;
 mod snapshot;

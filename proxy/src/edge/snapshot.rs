@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use forebay_config::Settings;
 
+use super::network_first::NetworkFirstRoutes;
 use crate::observe::{Meters, Observer};
 use crate::origin::{Origin, SetupError};
 
@@ -15,6 +16,7 @@ pub struct Snapshot {
     /// The settings.
     pub settings: Settings,
     pub(super) origins: HashMap<String, Arc<Origin>>,
+    pub(super) network_first: NetworkFirstRoutes,
     pub(super) meters: Meters,
 }
 
@@ -29,6 +31,8 @@ impl Snapshot {
         for origin in &settings.origins {
             origins.insert(origin.name.clone(), Arc::new(Origin::new(origin)?));
         }
-        Ok(Self { origins, meters: observer.meters(&settings), settings })
+        let network_first = NetworkFirstRoutes::new(&settings.routes);
+        let meters = observer.meters(&settings);
+        Ok(Self { origins, network_first, meters, settings })
     }
 }

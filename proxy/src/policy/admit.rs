@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use forebay_config::{Policy, SetCookie, TtlMode};
+use forebay_config::{Policy, SetCookie, Strategy, TtlMode};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use crate::event::Detail;
@@ -26,6 +26,9 @@ pub const TARGETED: [HeaderName; 2] = [
 const HASHED_NAME: Duration = Duration::from_hours(365 * 24);
 /// What a browser is told of a response under a hashed name (RFC 8246).
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// How long a stale response may answer while it is revalidated, on a route whose strategy is that,
+/// if nobody says.
+const STALE_BY_STRATEGY: Duration = Duration::from_hours(24);
 /// The longest lifetime that is guessed from `Last-Modified`.
 const LONGEST_GUESS: Seconds = Seconds(24 * 60 * 60);
 
@@ -196,8 +199,11 @@ fn worthwhile(
     }
     let fields = source.arrival.fields;
     let validator = fields.contains_key(header::ETAG) || fields.contains_key(header::LAST_MODIFIED);
-    let usable_stale =
-        freshness.while_revalidate.0 > 0 || freshness.if_error.is_some_and(|limit| limit.0 > 0);
+    // Where the origin is asked first, what is stored is there for when it does not answer.
+    let kept_for_failure =
+        source.rules.strategy == Strategy::NetworkFirst && !freshness.never_stale;
+    let usable_stale = freshness.while_revalidate > Seconds::ZERO
+        || freshness.if_error.map_or(kept_for_failure, |limit| limit > Seconds::ZERO);
     let kept = |allowed: bool, otherwise: Detail| if allowed { Ok(()) } else { Err(otherwise) };
     match lifetime {
         // A status that is not heuristically cacheable needs freshness, not only a validator.
@@ -285,8 +291,12 @@ impl Source<'_> {
         let or_rule = |said: Option<Seconds>, rule: Option<Duration>| {
             said.or_else(|| rule.map(Seconds::from))
         };
-        let while_revalidate =
-            or_rule(self.said.stale_while_revalidate, self.rules.stale_while_revalidate);
+        let by_strategy = (self.rules.strategy == Strategy::StaleWhileRevalidate && !never_stale)
+            .then_some(STALE_BY_STRATEGY);
+        let while_revalidate = or_rule(
+            self.said.stale_while_revalidate,
+            self.rules.stale_while_revalidate.or(by_strategy),
+        );
         Freshness {
             arrived,
             initial_age: apparent_age.max(corrected_age),
@@ -313,6 +323,7 @@ fn is_understood(status: StatusCode) -> bool {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use proptest::strategy::Strategy;
 
     use super::*;
     use crate::policy::testing::{NOW, head, rules};
@@ -620,6 +631,33 @@ mod tests {
         assert_eq!(found(said, options), (0, Some(0)));
         let said = "max-age=1, stale-while-revalidate=2, stale-if-error=3";
         assert_eq!(found(said, options), (2, Some(3)));
+    }
+
+    #[test]
+    fn lets_the_strategy_say_for_a_day_how_long_it_may_answer_while_it_is_revalidated() {
+        let strategy = "strategy = 'stale-while-revalidate'";
+        let found = |said: &str, options: &str| {
+            let options = format!("{strategy}\n{options}");
+            let exchange = format!("GET -> 200 | Cache-Control: {said}");
+            admitted(&exchange, &options).freshness.while_revalidate.0
+        };
+        assert_eq!(found("max-age=1", ""), 86_400);
+        assert_eq!(found("max-age=1", "stale_while_revalidate = '7s'"), 7);
+        assert_eq!(found("max-age=1", "stale_while_revalidate = '0s'"), 0);
+        assert_eq!(found("max-age=1, stale-while-revalidate=2", ""), 2);
+        check_with(strategy, "GET -> 200 | Cache-Control: max-age=0", Ok(0));
+        let forbidden = "GET -> 200 | Cache-Control: max-age=0, must-revalidate";
+        check_with(strategy, forbidden, Err(Detail::Expired));
+    }
+
+    #[test]
+    fn stores_what_is_stale_at_once_for_when_the_origin_that_is_asked_first_fails() {
+        let options = "strategy = 'network-first'";
+        let stale = "GET -> 200 | Cache-Control: max-age=0";
+        check_with(options, stale, Ok(0));
+        check_with(options, &format!("{stale}, must-revalidate"), Err(Detail::Expired));
+        check_with(options, &format!("{stale}, stale-if-error=0"), Err(Detail::Expired));
+        check_with(options, "GET -> 200", Err(Detail::NoFreshness));
     }
 
     fn some_of(pool: &'static [&'static str]) -> impl Strategy<Value = Vec<&'static str>> {

@@ -4,6 +4,7 @@
 use http::StatusCode;
 
 use crate::field::cache_control::RequestDirectives;
+use crate::policy::reuse::{self, Reuse};
 use crate::stored::Freshness;
 use crate::time::{Seconds, Timestamp};
 
@@ -11,6 +12,13 @@ use crate::time::{Seconds, Timestamp};
 #[must_use]
 pub const fn is_error(status: StatusCode) -> bool {
     matches!(status.as_u16(), 500 | 502 | 503 | 504)
+}
+
+/// Whether a status says that the origin, or what is behind it, is down or has too much to do. A
+/// 500 may be the fault of one page.
+#[must_use]
+pub const fn is_down(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 502..=504)
 }
 
 /// What went wrong with a forward request.
@@ -26,13 +34,44 @@ pub enum Trouble {
 /// nobody said otherwise.
 const WHILE_DISCONNECTED: Seconds = Seconds(24 * 60 * 60);
 
-/// Whether what is stored may answer in spite of `trouble`.
+/// Whether what is stored may answer in place of an origin that was asked and met with `trouble`.
+///
+/// What is fresh may, where only the route wanted the origin to be asked.
+#[must_use]
+pub fn may_stand_in(
+    stored: &Freshness,
+    request: &RequestDirectives,
+    trouble: Trouble,
+    now: Timestamp,
+) -> bool {
+    reuse::decide(stored, request, now) == Reuse::Fresh
+        || may_serve_stale(stored, request, trouble, now)
+}
+
+/// Whether what is stored may answer before the origin has, since that rests after `trouble` or
+/// is late.
+///
+/// The origin might still have the better answer: a request that says itself how old an answer
+/// may be is taken at its word.
+#[must_use]
+pub fn may_go_ahead(
+    stored: &Freshness,
+    request: &RequestDirectives,
+    trouble: Trouble,
+    now: Timestamp,
+) -> bool {
+    let is_choosy =
+        request.max_age.is_some() || request.min_fresh.is_some() || request.max_stale.is_some();
+    !matches!(reuse::decide(stored, request, now), Reuse::Validate(_))
+        || (!is_choosy && may_serve_stale(stored, request, trouble, now))
+}
+
+/// Whether what is stored may answer stale in spite of `trouble`.
 ///
 /// For as long as `stale-if-error` says, by the response, by the request, or by the route; never
 /// against the word of the response. A cache that is disconnected may do so by itself
 /// (RFC 9111 §4.2.4).
-#[must_use]
-pub fn may_serve_stale(
+fn may_serve_stale(
     stored: &Freshness,
     request: &RequestDirectives,
     trouble: Trouble,
@@ -75,6 +114,32 @@ mod tests {
         let errors: Vec<u16> =
             (100..600).filter(|status| is_error(StatusCode::from_u16(*status).unwrap())).collect();
         assert_eq!(errors, [500, 502, 503, 504]);
+    }
+
+    #[test]
+    fn knows_the_statuses_of_an_origin_that_is_down() {
+        let down: Vec<u16> =
+            (100..600).filter(|status| is_down(StatusCode::from_u16(*status).unwrap())).collect();
+        assert_eq!(down, [502, 503, 504]);
+    }
+
+    #[test]
+    fn lets_what_is_fresh_stand_in_for_whatever_failed() {
+        let stands_in = |stored: &Freshness, request: &str, trouble, age: i64| {
+            let request = RequestDirectives::parse(&head(&format!("Cache-Control: {request}")));
+            let now = Timestamp::from_seconds(NOW.as_seconds() + age);
+            may_stand_in(stored, &request, trouble, now)
+        };
+        for trouble in [Disconnected, Error] {
+            assert!(stands_in(&MINUTE, "", trouble, 59));
+            assert!(stands_in(&Freshness { never_stale: true, ..MINUTE }, "", trouble, 59));
+            assert!(stands_in(&if_error(0), "", trouble, 59));
+            assert!(!stands_in(&Freshness { always_validate: true, ..MINUTE }, "", trouble, 59));
+            assert!(!stands_in(&MINUTE, "no-cache", trouble, 59));
+        }
+        assert!(stands_in(&MINUTE, "", Disconnected, 60));
+        assert!(!stands_in(&MINUTE, "", Error, 60));
+        assert!(stands_in(&if_error(30), "", Error, 90));
     }
 
     #[test]

@@ -11,9 +11,11 @@ pub mod identity;
 pub mod invalidate;
 pub mod partial;
 pub mod request;
+pub mod rest;
 pub mod reuse;
 pub mod sound;
 pub mod status;
+pub mod strategy;
 
 #[cfg(test)]
 mod testing {

@@ -14,17 +14,21 @@ pub enum Reuse {
     Tolerated,
     /// It is stale and may answer while it is revalidated in the background (RFC 5861 §3).
     WhileRevalidate,
+    /// It may answer before the origin is asked, which comes first but rests.
+    Resting,
     /// It must be validated first, because of this.
     Validate(Fwd),
 }
 
 impl Reuse {
-    /// The fact that `Cache-Status` tells beside `hit`.
+    /// The fact that `Cache-Status` tells beside `hit` or `fwd`.
     #[must_use]
     pub const fn detail(self) -> Option<Detail> {
         match self {
             Self::Tolerated => Some(Detail::MaxStale),
             Self::WhileRevalidate => Some(Detail::StaleWhileRevalidate),
+            Self::Resting => Some(Detail::OriginResting),
+            Self::Validate(Fwd::Miss) => Some(Detail::NetworkFirst),
             Self::Fresh | Self::Validate(_) => None,
         }
     }
@@ -178,18 +182,20 @@ mod tests {
     }
 
     #[test]
-    fn tells_why_it_answers_stale() {
+    fn tells_why_it_answers_or_does_not() {
         assert_eq!(Reuse::Fresh.detail(), None);
         assert_eq!(Reuse::Tolerated.detail(), Some(Detail::MaxStale));
         assert_eq!(Reuse::WhileRevalidate.detail(), Some(Detail::StaleWhileRevalidate));
+        assert_eq!(Reuse::Resting.detail(), Some(Detail::OriginResting));
         assert_eq!(Reuse::Validate(Fwd::Stale).detail(), None);
+        assert_eq!(Reuse::Validate(Fwd::Miss).detail(), Some(Detail::NetworkFirst));
     }
 
     /// How freely it may answer: this never grows with its age.
     const fn freedom(reuse: Reuse) -> u8 {
         match reuse {
             Reuse::Fresh => 2,
-            Reuse::Tolerated | Reuse::WhileRevalidate => 1,
+            Reuse::Tolerated | Reuse::WhileRevalidate | Reuse::Resting => 1,
             Reuse::Validate(_) => 0,
         }
     }

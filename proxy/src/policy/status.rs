@@ -74,10 +74,12 @@ mod tests {
     use crate::event::{Detail, Fwd};
 
     /// Every fact that is told beside a reason.
-    const DETAILS: [Detail; 9] = [
+    const DETAILS: [Detail; 11] = [
         Detail::StaleWhileRevalidate,
         Detail::StaleIfError,
         Detail::MaxStale,
+        Detail::NetworkFirst,
+        Detail::OriginResting,
         Detail::OnlyIfCached,
         Detail::RouteBypass,
         Detail::NoStore,
