@@ -223,6 +223,15 @@ pub struct Trail {
     pub waited: Option<Duration>,
 }
 
+impl Trail {
+    /// Notes that the origin answered with `status`, and whether that was stored.
+    pub fn note_answer(&mut self, status: u16, verdict: Result<(), Detail>) {
+        self.fwd_status = Some(status);
+        self.stored = verdict.is_ok();
+        self.detail = verdict.err().or(self.detail);
+    }
+}
+
 /// A request that has been answered.
 #[derive(Clone, Debug)]
 pub struct Answered {

@@ -286,7 +286,7 @@ impl Fetch {
         let fields = Sanitised::new(&head.headers);
         let admission = self.admit(head.status, &fields.fields, ranged);
         let length = length(head);
-        let verdict = self.verdict(&admission, length);
+        let verdict = admission.of_whole(&self.order.asked.ask, length, self.max_object());
         if self.order.asked.ask.method == Method::HEAD && head.status == StatusCode::OK {
             self.confirm(head);
         }
@@ -304,15 +304,6 @@ impl Fetch {
         self.lead.flight().open(Opening::Answer(Arc::clone(&arriving)), verdict.is_ok());
         self.take_body(exchange, &arriving).await;
         Ok(())
-    }
-
-    fn verdict(&self, admission: &Admission, length: Option<u64>) -> Result<(), Detail> {
-        if self.order.asked.ask.method == Method::HEAD {
-            return Err(Detail::Head);
-        }
-        admission.verdict?;
-        let limit = self.max_object();
-        if length.is_some_and(|length| length > limit) { Err(Detail::TooLarge) } else { Ok(()) }
     }
 
     /// Whether something stored is to answer in place of this status.

@@ -266,9 +266,7 @@ impl Forwarding<'_> {
                 {
                     return Ok(Outcome::Again(company.without(verdict, &stored.head)));
                 }
-                context.trail.fwd_status = Some(status.as_u16());
-                context.trail.stored = verdict.is_ok();
-                context.trail.detail = verdict.err().or(context.trail.detail);
+                context.trail.note_answer(status.as_u16(), verdict);
                 self.give(session, context, &stored).await?;
             }
             Opening::Answer(arriving) => {
@@ -323,9 +321,7 @@ impl Forwarding<'_> {
         arriving: &Arc<Arriving>,
         passenger: Passenger<Failure>,
     ) -> Result<(), BError> {
-        context.trail.fwd_status = Some(arriving.head.status.as_u16());
-        context.trail.stored = arriving.verdict.is_ok();
-        context.trail.detail = arriving.verdict.err().or(context.trail.detail);
+        context.trail.note_answer(arriving.head.status.as_u16(), arriving.verdict);
         let kept = arriving.head.fields.to_map();
         let facts = Facts {
             status: arriving.head.status,

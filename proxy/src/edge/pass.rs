@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use forebay_config::Strategy;
-use http::{Method, StatusCode, header};
+use http::{StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
@@ -18,9 +17,8 @@ use super::sanitised::{NOT_FOR_CLIENTS, Sanitised};
 use super::{Context, Shared, deliver, downstream};
 use crate::event::Failure;
 use crate::field::{self, hop};
-use crate::policy::admit::{self, Arrival};
-use crate::policy::request::bypass;
-use crate::policy::{decide, forward, identity, invalidate};
+use crate::policy::admit::Arrival;
+use crate::policy::{decide, forward, identity, invalidate, post};
 use crate::store::memory::Epoch;
 use crate::stored::{Body, Fields, Selecting, Stored, StoredHead};
 use crate::time::{self, Timestamp};
@@ -160,17 +158,10 @@ impl Passing {
         response: &ResponseHeader,
     ) -> Option<Keeping> {
         let Asked { ask, target, route, .. } = &self.asked;
-        let named = response.headers.get(header::CONTENT_LOCATION)?.to_str();
-        let same = named.is_ok_and(|named| target.join(named).as_ref() == Some(target));
-        let rules = &route.policy;
         let asked = &session.req_header().headers;
-        let bypassed = rules.strategy == Strategy::Bypass
-            || ask.ambiguous
-            || bypass(asked, rules).is_some()
-            || !identity::is_whole(target, asked, &rules.key);
-        if ask.method != Method::POST || response.status != StatusCode::OK || !same || bypassed {
-            return None;
-        }
+        let rules = &route.policy;
+        // Most answers are told from those that are kept by this alone.
+        response.headers.get(header::CONTENT_LOCATION)?;
         let sanitised = Sanitised::new(&response.headers);
         let arrival = Arrival {
             status: response.status,
@@ -179,11 +170,11 @@ impl Passing {
             arrived: time::now(),
             ranged: false,
         };
-        let admission = admit::admit(ask, &arrival, target.path(), &route.policy);
+        let admission = post::kept(ask, target, asked, &arrival, rules)?;
         // What answers a later `GET` is selected by what that would say.
         let mut asked = asked.clone();
         identity::apply(&identity::edits(&asked, &rules.key), &mut asked);
-        admission.verdict.is_ok().then(|| Keeping {
+        Some(Keeping {
             head: StoredHead {
                 status: response.status,
                 fields: Fields::new(&sanitised.finish(&admission)),

@@ -1,17 +1,15 @@
 //! Decides whether a response may be stored, and how long it is fresh (RFC 9111 §3, §4.2).
 
-use std::time::Duration;
-
-use forebay_config::{Policy, SetCookie, Strategy, TtlMode};
+use forebay_config::{Policy, SetCookie, Strategy};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use crate::event::Detail;
 use crate::field::cache_control::ResponseDirectives;
-use crate::field::date::Expires;
 use crate::field::range::ContentRange;
 use crate::field::vary::Vary;
-use crate::field::{age, date, targeted};
+use crate::field::{date, targeted};
 use crate::policy::identity;
+use crate::policy::lifetime::{Lifetime, Source, Word, is_heuristic};
 use crate::policy::request::Ask;
 use crate::stored::Freshness;
 use crate::time::{Seconds, Timestamp};
@@ -22,15 +20,8 @@ pub const TARGETED: [HeaderName; 2] = [
     HeaderName::from_static("cdn-cache-control"),
 ];
 
-/// How long a response under a hashed name is fresh: a year.
-const HASHED_NAME: Duration = Duration::from_hours(365 * 24);
 /// What a browser is told of a response under a hashed name (RFC 8246).
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
-/// How long a stale response may answer while it is revalidated, on a route whose strategy is that,
-/// if nobody says.
-const STALE_BY_STRATEGY: Duration = Duration::from_hours(24);
-/// The longest lifetime that is guessed from `Last-Modified`.
-const LONGEST_GUESS: Seconds = Seconds(24 * 60 * 60);
 
 /// A response as it came in.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +45,8 @@ pub struct Admission {
     pub verdict: Result<(), Detail>,
     /// Its freshness, also if it may not be stored.
     pub freshness: Freshness,
+    /// By whose word it has that lifetime; nothing if nobody says.
+    pub word: Option<Word>,
     /// Which request fields select it.
     pub vary: Vec<HeaderName>,
     /// The fields that the route adds to those that `Vary` names.
@@ -82,7 +75,7 @@ pub fn admit(ask: &Ask, arrival: &Arrival<'_>, path: &str, rules: &Policy) -> Ad
     let part = (arrival.status == StatusCode::PARTIAL_CONTENT)
         .then(|| ContentRange::parse(arrival.fields))
         .flatten();
-    let freshness = source.freshness(lifetime.unwrap_or(Seconds::ZERO));
+    let freshness = source.freshness(lifetime.map_or(Seconds::ZERO, |(lifetime, _)| lifetime));
     let mut verdict = storable(ask, arrival, &said, rules);
     if verdict.is_ok() && varies_beyond_requests(&vary) {
         verdict = Err(Detail::VaryStar);
@@ -97,6 +90,7 @@ pub fn admit(ask: &Ask, arrival: &Arrival<'_>, path: &str, rules: &Policy) -> Ad
     let silent = !said.present && expires.is_none();
     Admission {
         freshness,
+        word: lifetime.map(|(_, word)| word),
         also_varies: identity::untold(&said_vary, &rules.key),
         vary: identity::vary(said_vary, &rules.key),
         part,
@@ -104,6 +98,22 @@ pub fn admit(ask: &Ask, arrival: &Arrival<'_>, path: &str, rules: &Policy) -> Ad
         cache_control: (immutable && silent && verdict.is_ok()).then_some(IMMUTABLE),
         strip_cookies: rules.set_cookie == SetCookie::Strip && verdict.is_ok(),
         verdict,
+    }
+}
+
+impl Admission {
+    /// What becomes of the whole answer, whose body has `length` if that is known, where no body
+    /// over `limit` is stored.
+    ///
+    /// # Errors
+    ///
+    /// The fact that forbids to store it.
+    pub fn of_whole(&self, ask: &Ask, length: Option<u64>, limit: u64) -> Result<(), Detail> {
+        if ask.method == Method::HEAD {
+            return Err(Detail::Head);
+        }
+        self.verdict?;
+        if length.is_some_and(|length| length > limit) { Err(Detail::TooLarge) } else { Ok(()) }
     }
 }
 
@@ -187,7 +197,7 @@ fn is_one_of(fields: &HeaderMap, types: &[String]) -> bool {
 fn worthwhile(
     ask: &Ask,
     source: &Source<'_>,
-    lifetime: Option<Seconds>,
+    lifetime: Option<Lifetime>,
     freshness: &Freshness,
 ) -> Result<(), Detail> {
     //= https://www.rfc-editor.org/rfc/rfc9110#section-9.3.3
@@ -212,107 +222,6 @@ fn worthwhile(
         Some(_) if freshness.is_fresh(freshness.arrived) => Ok(()),
         Some(_) => kept(validator || usable_stale, Detail::Expired),
     }
-}
-
-/// Everything that speaks about the lifetime of one response.
-struct Source<'a> {
-    said: &'a ResponseDirectives,
-    expires: Option<Expires>,
-    arrival: &'a Arrival<'a>,
-    rules: &'a Policy,
-    immutable: bool,
-}
-
-impl Source<'_> {
-    /// How long it is fresh: what the origin says, what the route says, or a guess, as the route
-    /// wants it; `None` if nobody knows.
-    fn lifetime(&self) -> Option<Seconds> {
-        match self.rules.ttl_mode {
-            TtlMode::Override => {
-                self.of_route().or_else(|| self.explicit()).or_else(|| self.guess())
-            }
-            TtlMode::Default => {
-                self.explicit().or_else(|| self.of_route()).or_else(|| self.guess())
-            }
-            TtlMode::Respect => {
-                self.explicit().or_else(|| self.guess()).or_else(|| self.of_route())
-            }
-        }
-    }
-
-    /// What the origin says (RFC 9111 §4.2.1).
-    fn explicit(&self) -> Option<Seconds> {
-        self.said.s_maxage.or(self.said.max_age).or_else(|| match self.expires? {
-            Expires::At(expires) => Some(expires.since(self.date())),
-            Expires::Invalid => Some(Seconds::ZERO),
-        })
-    }
-
-    /// Whether the `ttl` of a route is meant for such a status. An error is not kept for as long
-    /// as what was asked for; `ttl_by_status` can say so.
-    fn takes_ttl(&self) -> bool {
-        let status = self.arrival.status;
-        is_heuristic(status) && !status.is_client_error() && !status.is_server_error()
-    }
-
-    /// What the route says.
-    fn of_route(&self) -> Option<Seconds> {
-        let by_status = self.rules.ttl_by_status.get(&self.arrival.status.as_u16()).copied();
-        by_status
-            .or_else(|| self.immutable.then_some(HASHED_NAME))
-            .or_else(|| self.takes_ttl().then_some(self.rules.ttl).flatten())
-            .map(Seconds::from)
-    }
-
-    /// A tenth of the time since it was last modified, a day at most (RFC 9111 §4.2.2).
-    fn guess(&self) -> Option<Seconds> {
-        let allowed =
-            self.rules.heuristic && (is_heuristic(self.arrival.status) || self.said.public);
-        if !allowed {
-            return None;
-        }
-        let modified = date::last_modified(self.arrival.fields)?;
-        Some(Seconds(self.date().since(modified).0 / 10).min(LONGEST_GUESS))
-    }
-
-    /// When the origin made it: `Date`, or else when it came in (RFC 9110 §6.6.1).
-    fn date(&self) -> Timestamp {
-        date::date(self.arrival.fields).unwrap_or(self.arrival.arrived)
-    }
-
-    fn freshness(&self, lifetime: Seconds) -> Freshness {
-        let Arrival { asked, arrived, fields, .. } = *self.arrival;
-        let apparent_age = arrived.since(self.date());
-        let corrected_age = age::age(fields).plus(arrived.since(asked));
-        let overridden = self.rules.ttl_mode == TtlMode::Override && self.of_route().is_some();
-        let never_stale = self.said.must_revalidate
-            || self.said.proxy_revalidate
-            || (self.said.s_maxage.is_some() && !overridden);
-        let or_rule = |said: Option<Seconds>, rule: Option<Duration>| {
-            said.or_else(|| rule.map(Seconds::from))
-        };
-        let by_strategy = (self.rules.strategy == Strategy::StaleWhileRevalidate && !never_stale)
-            .then_some(STALE_BY_STRATEGY);
-        let while_revalidate = or_rule(
-            self.said.stale_while_revalidate,
-            self.rules.stale_while_revalidate.or(by_strategy),
-        );
-        Freshness {
-            arrived,
-            initial_age: apparent_age.max(corrected_age),
-            lifetime,
-            // A `no-cache` that names fields is taken for one that names none.
-            always_validate: self.said.no_cache.is_some() && !overridden,
-            never_stale,
-            while_revalidate: while_revalidate.unwrap_or(Seconds::ZERO),
-            if_error: or_rule(self.said.stale_if_error, self.rules.stale_if_error),
-        }
-    }
-}
-
-/// Statuses that are heuristically cacheable (RFC 9110 §15.1).
-const fn is_heuristic(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 200 | 203 | 204 | 206 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
 }
 
 /// Statuses whose caching requirements this cache knows (RFC 9111 §3).
