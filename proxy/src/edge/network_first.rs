@@ -89,3 +89,24 @@ impl NetworkFirst {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lets_one_of_many_try() {
+        let now = Timestamp::from_seconds(1_000_000);
+        let failed = Rest::default().failed(Trouble::Error, now, now);
+        let route = NetworkFirst { rest: ArcSwap::from_pointee(failed), deadline: None };
+        let over = now.after(Duration::from_secs(1));
+        let tries = std::thread::scope(|scope| {
+            let asked: Vec<_> = (0..16).map(|_| scope.spawn(|| route.turn(over))).collect();
+            asked
+                .into_iter()
+                .filter_map(|turn| (turn.join().unwrap() == Turn::Try).then_some(()))
+                .count()
+        });
+        assert_eq!(tries, 1);
+    }
+}
