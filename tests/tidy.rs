@@ -22,12 +22,13 @@ struct Layer {
     joined: bool,
 }
 
-const LAYERS: [Layer; 5] = [
+const LAYERS: [Layer; 6] = [
     Layer { name: "words", modules: WORDS, names: &[], joined: true },
     Layer { name: "policy", modules: &["policy"], names: WORDS, joined: true },
     Layer { name: "machinery", modules: MACHINERY, names: WORDS, joined: false },
     Layer { name: "demo", modules: &["demo"], names: WORDS, joined: true },
     Layer { name: "edge", modules: &["edge"], names: BELOW_EDGE, joined: true },
+    Layer { name: "explain", modules: &["explain"], names: BELOW_EDGE, joined: true },
 ];
 
 const WORDS: &[&str] = &["time", "field", "key", "stored", "event"];

@@ -10,6 +10,7 @@ pub mod collapse;
 pub mod demo;
 pub mod edge;
 pub mod event;
+pub mod explain;
 pub mod field;
 pub mod key;
 pub mod observe;

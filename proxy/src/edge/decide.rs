@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use forebay_config::Route;
-use http::{HeaderValue, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
@@ -15,6 +15,7 @@ use crate::origin::Origin;
 use crate::policy::decide::{self, Decision};
 use crate::policy::forward::Client;
 use crate::policy::identity::Edit;
+use crate::policy::look_up::Wanted;
 use crate::policy::request::{Ask, Plan};
 use crate::policy::sound;
 
@@ -36,6 +37,11 @@ impl Asked {
     /// What its route remembers, if that asks the origin first.
     pub(super) fn network_first(&self) -> Option<&NetworkFirst> {
         self.snapshot.network_first.of(&self.route)
+    }
+
+    /// What a request with `fields` wants of what is stored.
+    pub(super) fn wanted<'a>(&'a self, fields: &'a HeaderMap) -> Wanted<'a> {
+        Wanted { ask: &self.ask, fields, rules: &self.route.policy.key }
     }
 }
 

@@ -12,13 +12,13 @@ use pingora::proxy::Session;
 use pingora::{BError, Error, ErrorType};
 use tokio::time::timeout;
 
-use super::sanitised::NOT_FOR_CLIENTS;
 use super::{Context, downstream};
 use crate::collapse::{Arriving, End, Passenger};
 use crate::event::{Failure, Trail};
 use crate::field::age;
 use crate::field::range::ByteRange;
 use crate::policy::answer::{self, Answer};
+use crate::policy::sanitised::NOT_FOR_CLIENTS;
 use crate::policy::status;
 use crate::stored::{Fields, Stored};
 use crate::time::{Seconds, Timestamp};

@@ -11,7 +11,6 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use super::Shared;
 use super::decide::Asked;
 use super::lookup::{self, Forward};
-use super::sanitised::Sanitised;
 use crate::collapse::{Abandoned, Arriving, End, Lead, Opening};
 use crate::event::{Detail, Failure, Fwd};
 use crate::field::number;
@@ -24,8 +23,9 @@ use crate::policy::forward::{self, Purpose};
 use crate::policy::freshen;
 use crate::policy::partial::{self, Fit};
 use crate::policy::request::Ask;
+use crate::policy::sanitised::Sanitised;
 use crate::store::memory::{Epoch, Outdated};
-use crate::stored::{Body, Fields, Selecting, Stored, StoredHead};
+use crate::stored::{Body, Fields, Stored, StoredHead};
 use crate::time::{self, Timestamp};
 
 /// What is to be asked, for whom, and what is in hand.
@@ -169,13 +169,7 @@ impl Fetch {
     }
 
     fn head(&self, status: StatusCode, fields: Sanitised, admission: &Admission) -> StoredHead {
-        StoredHead {
-            status,
-            freshness: admission.freshness,
-            selecting: Selecting::new(&admission.vary, &self.order.fields),
-            part: admission.part,
-            fields: Fields::new(&fields.finish(admission)),
-        }
+        fields.stored(status, admission, &self.order.fields)
     }
 
     /// The largest body that is stored.

@@ -5,11 +5,10 @@ use http::{HeaderMap, HeaderName, header};
 use super::Shared;
 use super::decide::Asked;
 use crate::event::{Detail, Fwd};
-use crate::policy::answer::{self, Answer, Facts};
-use crate::policy::forward::personal;
+use crate::policy::answer::Answer;
 use crate::policy::identity;
-use crate::policy::reuse::{self, Reuse};
-use crate::policy::strategy::network_first;
+use crate::policy::look_up::{self, Use};
+use crate::policy::reuse::Reuse;
 use crate::stored::Stored;
 use crate::time::Timestamp;
 
@@ -47,29 +46,11 @@ pub(super) fn look_up(shared: &Shared, asked: &Asked, fields: &HeaderMap, now: T
         Found::Forward(Forward::new(why, stored, selecting))
     };
     let Some(stored) = shelf.select(fields) else { return forward(Fwd::VaryMiss, None) };
-    let (freshness, directives) = (&stored.head.freshness, &asked.ask.directives);
-    let reuse = match asked.network_first() {
-        Some(route) if !directives.only_if_cached => {
-            network_first(freshness, directives, route.turn(now), now)
-        }
-        Some(_) | None => reuse::decide(freshness, directives, now),
-    };
-    match reuse {
-        Reuse::Validate(why) => return forward(why, Some(stored.clone())),
-        // It is revalidated in nobody's name, and would come back as another variant.
-        Reuse::WhileRevalidate
-            if personal(rules).any(|name| stored.head.selecting.names().contains(&name)) =>
-        {
-            return forward(Fwd::Stale, Some(stored.clone()));
-        }
-        Reuse::Fresh | Reuse::Tolerated | Reuse::WhileRevalidate | Reuse::Resting => {}
+    let turn = asked.network_first().map(|route| move || route.turn(now));
+    match look_up::judge(stored, &asked.wanted(fields), turn, now) {
+        Use::Answer(reuse, answer, kept) => Found::Usable(stored.clone(), kept, reuse, answer),
+        Use::Forward(why) => forward(why, Some(stored.clone())),
     }
-    let kept = stored.head.fields.to_map();
-    let answer = choose(asked, fields, stored, &kept);
-    if answer == Answer::Missing {
-        return forward(Fwd::Partial, Some(stored.clone()));
-    }
-    Found::Usable(stored.clone(), kept, reuse, answer)
 }
 
 /// What of `stored` answers the request.
@@ -79,13 +60,7 @@ pub(super) fn choose(
     stored: &Stored,
     kept: &HeaderMap,
 ) -> Answer {
-    let facts = Facts {
-        status: stored.head.status,
-        fields: kept,
-        length: Some(stored.body.length()),
-        part: stored.head.part.as_ref(),
-    };
-    answer::choose(&asked.ask.method, fields, &facts)
+    look_up::choose(stored, kept, &asked.wanted(fields))
 }
 
 impl Forward {

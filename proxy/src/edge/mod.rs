@@ -9,7 +9,6 @@ mod follow;
 mod lookup;
 mod network_first;
 mod pass;
-mod sanitised;
 mod snapshot;
 
 use std::sync::Arc;

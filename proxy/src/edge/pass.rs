@@ -13,14 +13,14 @@ use pingora::{BError, Error, ErrorType};
 
 use super::decide::Asked;
 use super::fetch;
-use super::sanitised::{NOT_FOR_CLIENTS, Sanitised};
 use super::{Context, Shared, deliver, downstream};
 use crate::event::Failure;
 use crate::field::{self, hop};
 use crate::policy::admit::Arrival;
+use crate::policy::sanitised::{NOT_FOR_CLIENTS, Sanitised};
 use crate::policy::{decide, forward, identity, invalidate, post};
 use crate::store::memory::Epoch;
-use crate::stored::{Body, Fields, Selecting, Stored, StoredHead};
+use crate::stored::{Body, Stored, StoredHead};
 use crate::time::{self, Timestamp};
 
 /// A request that is passed on.
@@ -175,13 +175,7 @@ impl Passing {
         let mut asked = asked.clone();
         identity::apply(&identity::edits(&asked, &rules.key), &mut asked);
         Some(Keeping {
-            head: StoredHead {
-                status: response.status,
-                fields: Fields::new(&sanitised.finish(&admission)),
-                freshness: admission.freshness,
-                selecting: Selecting::new(&admission.vary, &asked),
-                part: None,
-            },
+            head: sanitised.stored(response.status, &admission, &asked),
             pieces: Vec::new(),
             length: 0,
             epoch: shared.store.epoch(),

@@ -40,20 +40,29 @@ pub struct Decision {
     pub edits: Vec<Edit>,
 }
 
+impl Request<'_> {
+    /// Hands `take` what the routes have to know of it.
+    pub fn with_route_request<T>(&self, take: impl FnOnce(&RouteRequest<'_>) -> T) -> T {
+        take(&RouteRequest {
+            host: self.target.host(),
+            path: self.target.path(),
+            method: self.method.as_str(),
+            query: self.target.query(),
+            fields: &Lines(self.fields),
+        })
+    }
+}
+
 /// Decides about `request`; nothing if no route takes it.
 #[must_use]
 pub fn decide(routes: &Routes, request: &Request<'_>) -> Option<Decision> {
     let Request { target, method, fields, has_body } = *request;
-    let asked = RouteRequest {
-        host: target.host(),
-        path: target.path(),
-        method: method.as_str(),
-        query: target.query(),
-        fields: &Lines(fields),
-    };
-    let route = routes.find(&asked)?;
     let mut ask = Ask::read(method, fields, has_body);
-    ask.ambiguous = is_ambiguous(routes, &asked, target.loose_path().as_deref(), route);
+    let route = request.with_route_request(|asked| {
+        let route = routes.find(asked)?;
+        ask.ambiguous = is_ambiguous(routes, asked, target.loose_path().as_deref(), route);
+        Some(route)
+    })?;
     let plan = plan(&ask, fields, &route.policy);
     // What is passed on stays as it is: nobody else will be given its answer.
     let (target, edits) = match plan {

@@ -46,6 +46,11 @@ impl Shelf {
         self.variants.first()
     }
 
+    /// The variants, newest first.
+    pub fn iter(&self) -> std::slice::Iter<'_, Stored> {
+        self.variants.iter()
+    }
+
     /// Bytes that the shelf takes.
     #[must_use]
     pub fn size(&self) -> u64 {

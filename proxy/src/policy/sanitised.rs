@@ -1,13 +1,14 @@
 //! The fields of a response, without what is for one hop or for this cache alone.
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::field::{date, hop};
 use crate::policy::admit::Admission;
+use crate::stored::{Fields, Selecting, StoredHead};
 use crate::time::Timestamp;
 
 /// Fields that speak to this cache and are not passed on.
-pub(super) const NOT_FOR_CLIENTS: [HeaderName; 4] = [
+pub const NOT_FOR_CLIENTS: [HeaderName; 4] = [
     HeaderName::from_static("forebay-cache-control"),
     HeaderName::from_static("surrogate-key"),
     HeaderName::from_static("cache-tag"),
@@ -16,20 +17,22 @@ pub(super) const NOT_FOR_CLIENTS: [HeaderName; 4] = [
 
 /// Response fields without what is for one hop.
 #[derive(Clone, Debug)]
-pub(super) struct Sanitised {
-    pub(super) fields: HeaderMap,
+pub struct Sanitised {
+    pub fields: HeaderMap,
 }
 
 impl Sanitised {
     /// Takes a copy of `fields`.
-    pub(super) fn new(fields: &HeaderMap) -> Self {
+    #[must_use]
+    pub fn new(fields: &HeaderMap) -> Self {
         let mut fields = fields.clone();
         hop::strip_hop_by_hop(&mut fields);
         Self { fields }
     }
 
     /// The fields of an interim response.
-    pub(super) fn interim(self) -> HeaderMap {
+    #[must_use]
+    pub fn interim(self) -> HeaderMap {
         let mut fields = self.fields;
         for name in NOT_FOR_CLIENTS.iter().chain(&[header::SET_COOKIE]) {
             fields.remove(name);
@@ -38,16 +41,34 @@ impl Sanitised {
     }
 
     /// The fields of an answer that updates what is stored: it is as old as it says, or new.
-    pub(super) fn update(mut self, arrived: Timestamp) -> HeaderMap {
+    #[must_use]
+    pub fn update(mut self, arrived: Timestamp) -> HeaderMap {
         if date::date(&self.fields).is_none() {
             self.fields.insert(header::DATE, date::value(arrived));
         }
         self.fields
     }
 
+    /// The head that is stored of a response with `status` that was asked for with `asked`.
+    #[must_use]
+    pub fn stored(
+        self,
+        status: StatusCode,
+        admission: &Admission,
+        asked: &HeaderMap,
+    ) -> StoredHead {
+        StoredHead {
+            status,
+            freshness: admission.freshness,
+            selecting: Selecting::new(&admission.vary, asked),
+            part: admission.part,
+            fields: Fields::new(&self.finish(admission)),
+        }
+    }
+
     /// The fields as they are stored, those included that the next 304 may not repeat and that
     /// clients do not get.
-    pub(super) fn finish(self, admission: &Admission) -> HeaderMap {
+    fn finish(self, admission: &Admission) -> HeaderMap {
         let mut fields = self.fields;
         if admission.strip_cookies {
             fields.remove(header::SET_COOKIE);
