@@ -16,7 +16,7 @@ struct Kind {
     request: fn(usize) -> (String, String),
 }
 
-const KINDS: [Kind; 4] = [
+const KINDS: [Kind; 5] = [
     Kind {
         name: "folders",
         matched: |n| format!("path = '/shop/department-{n}/**'"),
@@ -29,9 +29,15 @@ const KINDS: [Kind; 4] = [
     },
     // Nothing but the end of a path tells these apart.
     Kind {
-        name: "globs of one folder",
+        name: "endings",
         matched: |n| format!("path = '/shop/**/part-*-{n}.html'"),
         request: |n| ("a.example".into(), format!("/shop/shoes/part-red-{n}.html")),
+    },
+    // These can only be tried one after the other.
+    Kind {
+        name: "middles",
+        matched: |n| format!("path = '/shop/*-{n}-*.html'"),
+        request: |n| ("a.example".into(), format!("/shop/part-{n}-red.html")),
     },
     Kind {
         name: "hosts",
