@@ -7,7 +7,7 @@ SUITE_TEST := passes_the_http_cache_tests_suite
 
 .DEFAULT_GOAL := help
 .PHONY: help run test fmt lint unit e2e conformance conformance-current docs fuzz \
-	to-build to-test
+	bench-routes to-build to-test
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -52,6 +52,9 @@ conformance-current: ## Run the current suite: make conformance-current SUITE=..
 	$(CARGO) build -p forebay
 	node tests/conformance/run.mjs --suite "$(SUITE)" --forebay target/debug/forebay \
 		--expected tests/conformance/expected-non-passes-current.txt
+
+bench-routes: ## Measure how long it takes to find a route among many
+	$(CARGO) bench -p forebay-config --bench routes
 
 docs: ## Write config/REFERENCE.md and config/schema.json anew
 	UPDATE=1 $(CARGO) test -p forebay-config --test reference fresh

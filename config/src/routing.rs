@@ -242,3 +242,128 @@ impl<'a> IntoIterator for &'a Routes {
         self.iter()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::*;
+
+    /// Routes that match these, each the value of `match` in TOML.
+    fn routes(matches: &[String]) -> Routes {
+        let routes: String = matches
+            .iter()
+            .enumerate()
+            .map(|(index, matched)| {
+                format!(
+                    "[[routes]]\nname = 'r{index}'\nmatch = {matched}\norigin = 'a'\n\
+                     policy = 'api'\n"
+                )
+            })
+            .collect();
+        let text = format!(
+            "version = 1\nlisteners.a.address = '127.0.0.1:0'\n\
+             origins.a.servers = ['http://127.0.0.1:1']\n{routes}"
+        );
+        crate::parse("f", &text, std::path::Path::new(""), &|_| None)
+            .unwrap_or_else(|faults| panic!("{faults}"))
+            .routes
+    }
+
+    fn with_request<T>(host: &str, path: &str, ask: impl FnOnce(&RouteRequest<'_>) -> T) -> T {
+        let fields = &Vec::<(String, String)>::new();
+        ask(&RouteRequest { host, path, method: "GET", query: None, fields })
+    }
+
+    /// Checks that the index finds what a look at each route in turn does.
+    fn check(routes: &Routes, host: &str, path: &str) {
+        with_request(host, path, |request| {
+            let naive = routes.iter().find(|route| route.mismatch(request).is_none());
+            let naive = naive.map(|route| route.index);
+            let found = routes.find(request).map(|route| route.index);
+            assert_eq!(found, naive, "{host} {path} {routes:#?}");
+            let tried = routes.trace(request);
+            assert_eq!(tried.len(), naive.unwrap_or(routes.iter().len()));
+            assert!(tried.iter().enumerate().all(|(index, (route, _))| route.index == index));
+        });
+        let mut naive = Vec::new();
+        for route in routes {
+            let path_matches =
+                route.paths.is_empty() || route.paths.iter().any(|pattern| pattern.matches(path));
+            if path_matches && route.has_host(bare_host(host)) && route.has_extension_of(path) {
+                naive.push(route.index);
+                if !route.is_conditional() {
+                    break;
+                }
+            }
+        }
+        let found: Vec<_> = routes.for_target(host, path).map(|route| route.index).collect();
+        assert_eq!(found, naive, "{host} {path} {routes:#?}");
+    }
+
+    fn any_match() -> impl Strategy<Value = String> {
+        let host = select(vec![
+            "a.test",
+            "b.test",
+            "b.a.test",
+            "*.a.test",
+            "*.test",
+            "*.b.a.test",
+            "[::1]",
+        ]);
+        let pattern = "(/(\\*\\*|[ab]|[ab]\\*|\\*b|\\[ab\\]|ab|\\*|)){1,4}|\\*\\*(/[ab*]){0,2}|(/a){15,18}(/\\*\\*)?";
+        let option = |name: &str, values: Vec<String>| {
+            (!values.is_empty()).then(|| format!("{name} = ['{}']", values.join("', '")))
+        };
+        let one = (vec(host, 0..3), vec(pattern, 0..3), 0..4_u8);
+        one.prop_map(move |(hosts, paths, other)| {
+            let hosts = option("host", hosts.into_iter().map(str::to_owned).collect());
+            let paths = option("path", paths);
+            let other = match other {
+                0 => Some("extension = 'b'".to_owned()),
+                1 => Some("method = 'POST'".to_owned()),
+                _ => None,
+            };
+            let all: Vec<_> = [hosts, paths, other].into_iter().flatten().collect();
+            format!("{{ {} }}", all.join(", "))
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+        #[test]
+        fn the_index_finds_what_a_look_at_each_route_in_turn_does(
+            matches in vec(any_match(), 1..12),
+            hosts in vec("(b\\.)?(A|a|b)\\.test(:80|\\.)?|\\[::1\\]|\\.test|test|", 4),
+            paths in vec("(/(a|b|ab|b\\.b|)){0,5}|(/a){15,19}|\\*", 12),
+        ) {
+            let routes = routes(&matches);
+            for host in &hosts {
+                for path in &paths {
+                    check(&routes, host, path);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn many_hosts_and_many_paths_of_one_route_are_found() {
+        let hosts: Vec<_> = (0..64).map(|index| format!("'h{index}.test'")).collect();
+        let paths: Vec<_> = (0..64).map(|index| format!("'/p{index}/*'")).collect();
+        let (hosts, paths) = (hosts.join(", "), paths.join(", "));
+        let routes = routes(&[
+            "{ host = 'h1.test', path = '/p1/*', method = 'POST' }".to_owned(),
+            format!("{{ host = [{hosts}], path = [{paths}] }}"),
+            "{ path = '/**' }".to_owned(),
+        ]);
+        for host in ["h0.test", "h1.test", "h63.test", "h64.test", "x"] {
+            for path in ["/p0/a", "/p1/a", "/p63/b", "/p64/a", "/p1", "/"] {
+                check(&routes, host, path);
+            }
+        }
+        let index = |path| with_request("h63.test", path, |r| routes.find(r).map(|r| r.index));
+        assert_eq!((index("/p63/x"), index("/p64/x")), (Some(1), Some(2)));
+    }
+}
