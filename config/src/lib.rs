@@ -23,6 +23,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 pub use condition::{Condition, Fields, ValuePattern, Wanted};
+pub use check::TOKEN_VARIABLE;
 pub use declare::{Effect, Field, Need};
 pub use fault::{Fault, Faults, Place};
 pub use name::NamePattern;

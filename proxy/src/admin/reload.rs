@@ -220,3 +220,106 @@ fn mark(written: &Result<Written, Complaint>) -> String {
         Err(complaint) => complaint.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    fn settings(more: &str) -> Result<Settings, Complaint> {
+        let text = format!(
+            "version = 1
+            listeners.web.address = '127.0.0.1:0'
+            origins.one.servers = ['http://127.0.0.1:1']
+            routes = [{{ name = 'all', match = {{ path = '/**' }}, origin = 'one', policy = 'api' }}]
+            {more}"
+        );
+        Ok(forebay_config::parse("test.toml", &text, Path::new(""), &|_| None)?)
+    }
+
+    fn written(hash: &str, more: &'static str) -> Written {
+        Written { hash: hash.to_owned(), check: Box::new(move || settings(more)) }
+    }
+
+    fn reloader(reader: Reader) -> Arc<Reloader> {
+        let loaded = written("first", "").load().unwrap();
+        let observer = Arc::new(Observer::new().unwrap());
+        let shared = Arc::new(Shared::new(loaded, &observer).unwrap());
+        Arc::new(Reloader::new(shared, observer, Some(reader)))
+    }
+
+    fn hash(reloader: &Reloader) -> String {
+        reloader.shared.snapshot().hash.clone()
+    }
+
+    #[tokio::test]
+    async fn what_is_read_holds_from_then_on() {
+        let reloader = reloader(Box::new(|| Ok(written("second", "cache.max_object = '1B'"))));
+        let applied = reloader.reload(Wish::Request).await.unwrap();
+        assert_eq!(applied.to_string(), "settings second: 1 route");
+        assert_eq!(hash(&reloader), "second");
+        assert_eq!(reloader.shared.snapshot().settings.cache.max_object, 1);
+    }
+
+    #[tokio::test]
+    async fn what_needs_a_restart_changes_nothing() {
+        let reader = || Ok(written("second", "cache = { memory = '1B', max_object = '1B' }"));
+        let reloader = reloader(Box::new(reader));
+        let refused = reloader.reload(Wish::Request).await.unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "cache.memory: is \"512MiB\", would be \"1B\"\n\
+             nothing was changed: this takes effect at a restart"
+        );
+        assert_eq!(hash(&reloader), "first");
+    }
+
+    #[tokio::test]
+    async fn a_mistake_of_ours_changes_nothing_and_blocks_nobody() {
+        let turns = AtomicUsize::new(0);
+        let reloader = reloader(Box::new(move || match turns.fetch_add(1, Ordering::Relaxed) {
+            0 => panic!("a mistake"),
+            _ => Ok(written("second", "")),
+        }));
+        let broken = reloader.reload(Wish::Signal).await;
+        assert!(matches!(broken, Err(Refused::Broken(_))), "{broken:?}");
+        assert_eq!(hash(&reloader), "first");
+        reloader.reload(Wish::Signal).await.unwrap();
+        assert_eq!(hash(&reloader), "second");
+    }
+
+    #[tokio::test]
+    async fn settings_are_read_by_one_at_a_time() {
+        static READING: AtomicUsize = AtomicUsize::new(0);
+        let reloader = reloader(Box::new(|| {
+            assert_eq!(READING.fetch_add(1, Ordering::SeqCst), 0);
+            std::thread::yield_now();
+            READING.fetch_sub(1, Ordering::SeqCst);
+            Ok(written("second", ""))
+        }));
+        let many: Vec<_> = (0..20)
+            .map(|_| Arc::clone(&reloader))
+            .map(|reloader| tokio::spawn(async move { reloader.reload(Wish::Request).await }))
+            .collect();
+        for one in many {
+            one.await.unwrap().unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_tried_is_known_when_it_is_looked_at_again() {
+        let turns = AtomicUsize::new(0);
+        let reloader = reloader(Box::new(move || match turns.fetch_add(1, Ordering::Relaxed) {
+            0 => Ok(written("first", "")),
+            1..4 => Ok(written("wrong", "x = 1")),
+            _ => Err("it is gone".into()),
+        }));
+        assert_eq!(reloader.look().await, Some(("first".to_owned(), true)));
+        assert_eq!(reloader.look().await, Some(("wrong".to_owned(), false)));
+        reloader.reload(Wish::Change).await.unwrap_err();
+        assert_eq!(reloader.look().await, Some(("wrong".to_owned(), true)));
+        assert_eq!(reloader.look().await, Some(("it is gone".to_owned(), false)));
+    }
+}

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use forebay_config::TOKEN_VARIABLE;
 use ring::digest::{Context, SHA256};
-
-/// The variable that counts though no text names it.
-const TOKEN_VARIABLE: &str = "FOREBAY_ADMIN_TOKEN";
 
 /// A hash of `texts`, in their order, and of the variables that they name: 16 digits, the same for
 /// the same in every process.
@@ -21,6 +19,7 @@ pub(super) fn fingerprint<'a>(
         context.update(&(text.len() as u64).to_be_bytes());
         context.update(text.as_bytes());
     };
+    // This one counts though no text names it.
     let mut names = BTreeSet::from([TOKEN_VARIABLE]);
     for text in texts {
         add(text);

@@ -83,3 +83,82 @@ impl Shared {
         InUse { since: current.since, requests }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::edge::snapshot::Held;
+
+    /// Settings with two origins, of which the second has this `server`.
+    fn loaded(hash: &str, server: &str) -> Loaded {
+        let text = format!(
+            "version = 1
+            listeners.web.address = '127.0.0.1:0'
+            origins.one.servers = ['http://127.0.0.1:1']
+            origins.two.servers = ['{server}']
+            routes = [{{ name = 'all', match = {{ path = '/**' }}, origin = 'one', policy = 'api' }}]"
+        );
+        let settings = forebay_config::parse("test.toml", &text, Path::new(""), &|_| None).unwrap();
+        Loaded { settings, hash: hash.to_owned() }
+    }
+
+    fn shared() -> (Shared, Observer) {
+        let observer = Observer::new().unwrap();
+        (Shared::new(loaded("first", "http://127.0.0.1:2"), &observer).unwrap(), observer)
+    }
+
+    fn in_use(shared: &Shared) -> Vec<(String, u64)> {
+        shared.in_use().requests
+    }
+
+    fn pairs(pairs: &[(&str, u64)]) -> Vec<(String, u64)> {
+        pairs.iter().map(|(hash, count)| ((*hash).to_owned(), *count)).collect()
+    }
+
+    #[tokio::test]
+    async fn a_request_keeps_its_settings() {
+        let (shared, observer) = shared();
+        let held = Held::new(shared.snapshot());
+        shared.replace(loaded("second", "http://127.0.0.1:2"), &observer).unwrap();
+        assert_eq!((held.hash.as_str(), shared.snapshot().hash.as_str()), ("first", "second"));
+    }
+
+    #[tokio::test]
+    async fn origins_that_do_not_change_stay() {
+        let (shared, observer) = shared();
+        let former = shared.snapshot();
+        shared.replace(loaded("second", "http://127.0.0.1:3"), &observer).unwrap();
+        let same = |name| Arc::ptr_eq(&former.origins[name], &shared.snapshot().origins[name]);
+        assert!(same("one"));
+        assert!(!same("two"));
+    }
+
+    #[tokio::test]
+    async fn settings_are_in_use_while_a_request_runs_under_them() {
+        let (shared, observer) = shared();
+        let replace = |hash: &str| {
+            shared.replace(loaded(hash, "http://127.0.0.1:2"), &observer).unwrap();
+        };
+        let first = [Held::new(shared.snapshot()), Held::new(shared.snapshot())];
+        replace("second");
+        let second = Held::new(shared.snapshot());
+        assert_eq!(in_use(&shared), pairs(&[("second", 1), ("first", 2)]));
+        replace("first");
+        assert_eq!(in_use(&shared), pairs(&[("first", 2), ("second", 1)]));
+        drop(first);
+        drop(second);
+        assert_eq!(in_use(&shared), pairs(&[("first", 0)]));
+    }
+
+    #[tokio::test]
+    async fn settings_of_before_are_forgotten_when_nothing_runs_under_them() {
+        let (shared, observer) = shared();
+        let _held = Held::new(shared.snapshot());
+        for _ in 0..100 {
+            shared.replace(loaded("next", "http://127.0.0.1:2"), &observer).unwrap();
+        }
+        assert!(shared.former.lock().unwrap().len() <= 2);
+    }
+}

@@ -144,6 +144,7 @@ mod tests {
 
     use super::*;
     use crate::event::{Fwd, Trail};
+    use crate::time::Timestamp;
 
     const SETTINGS: &str = "
         version = 1
@@ -279,5 +280,59 @@ mod tests {
         {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
+    }
+
+    fn text(observer: &Observer) -> String {
+        observer.text(&Holdings::default(), &InUse::default()).unwrap()
+    }
+
+    #[test]
+    fn a_route_that_is_gone_leaves_nothing() {
+        let settings = |name: &str| {
+            let text = SETTINGS.replace("'all'", &format!("'{name}'"));
+            forebay_config::parse("test.toml", &text, Path::new(""), &|_| None).unwrap()
+        };
+        let (observer, _) = observer();
+        let before = text(&observer);
+        let meters = observer.meters(&settings("new"));
+        observer.forget(&settings("all"), &settings("new"));
+        assert_eq!(text(&observer).replace("new", "all"), before);
+        // Who still counts there does no harm.
+        observer.forget(&settings("new"), &settings("all"));
+        meters.count(&Answered { route: Some("new".into()), ..answered(Trail::default()) });
+        assert!(!text(&observer).contains("new"), "{}", text(&observer));
+    }
+
+    #[test]
+    fn a_route_that_stays_keeps_its_counts() {
+        let (observer, meters) = observer();
+        meters.count(&answered(Trail { hit: true, ttl: Some(5), ..Trail::default() }));
+        let settings =
+            forebay_config::parse("test.toml", SETTINGS, Path::new(""), &|_| None).unwrap();
+        observer.meters(&settings).count(&answered(Trail {
+            hit: true,
+            ttl: Some(5),
+            ..Trail::default()
+        }));
+        observer.forget(&settings, &settings);
+        let line = r#"forebay_requests_total{cache="hit",route="all"} 2"#;
+        assert!(text(&observer).contains(line), "{}", text(&observer));
+    }
+
+    #[test]
+    fn shows_which_settings_are_in_use() {
+        let requests = vec![("b".to_owned(), 2), ("a".to_owned(), 1)];
+        let in_use = InUse { since: Timestamp::from_seconds(7), requests };
+        let text = observer().0.text(&Holdings::default(), &in_use).unwrap();
+        for line in [
+            "forebay_settings_loaded_timestamp_seconds 7",
+            "forebay_settings_info{hash=\"b\"} 1",
+            "forebay_requests_in_flight{settings=\"b\"} 2",
+            "forebay_requests_in_flight{settings=\"a\"} 1",
+            "forebay_reloads_total{result=\"applied\"} 0",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+        assert!(!text.contains("forebay_settings_info{hash=\"a\"}"), "{text}");
     }
 }

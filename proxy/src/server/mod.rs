@@ -146,7 +146,7 @@ impl fmt::Display for Addresses {
 ///
 /// [`StartError`]; nothing is served then.
 pub fn run(plan: Plan, started: &dyn Fn(&Addresses)) -> Result<(), StartError> {
-    watch::survive_hangup();
+    let hangups = watch::hangups();
     // What is set up once is set up as these say.
     let settings = &plan.loaded.settings.clone();
     let observer = Arc::new(Observer::new()?);
@@ -167,7 +167,7 @@ pub fn run(plan: Plan, started: &dyn Fn(&Addresses)) -> Result<(), StartError> {
     server.bootstrap();
     server.add_service(edge);
     server.add_service(admin);
-    server.add_service(background_service("settings", Watch::new(reloader)));
+    server.add_service(background_service("settings", Watch::new(reloader, hangups)));
     if let Some(bound) = plan.demo {
         let mut service = Service::new("origin".to_owned(), origin::SamplePlatform::default());
         service.add_tcp(&bound.address.to_string());

@@ -1,7 +1,7 @@
 //! Has the settings read again at SIGHUP, and when their file changes.
 
 use std::future::pending;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,27 +16,32 @@ use crate::admin::reload::{Reloader, Wish};
 /// How often the file is looked at.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Keeps SIGHUP from ending the process, from now on.
-pub(super) fn survive_hangup() {
-    // Once a signal is watched it has lost its first meaning for good, also when nobody watches
-    // any more.
+/// Watches for SIGHUP from now on: it no longer ends the process, and none is lost before somebody
+/// looks.
+pub(super) fn hangups() -> Option<Signal> {
     let watched = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()
         .and_then(|runtime| runtime.block_on(async { signal(SignalKind::hangup()) }));
-    if let Err(cause) = watched {
-        error!("cannot watch for SIGHUP, which will end the edge: {cause}");
+    match watched {
+        Ok(signals) => Some(signals),
+        Err(cause) => {
+            error!("cannot watch for SIGHUP, which will end the edge: {cause}");
+            None
+        }
     }
 }
 
 /// Looks after the settings while the edge runs.
 pub(super) struct Watch {
     reloader: Arc<Reloader>,
+    /// Taken by the one task that waits for them.
+    hangups: Mutex<Option<Signal>>,
 }
 
 impl Watch {
-    pub(super) const fn new(reloader: Arc<Reloader>) -> Self {
-        Self { reloader }
+    pub(super) const fn new(reloader: Arc<Reloader>, hangups: Option<Signal>) -> Self {
+        Self { reloader, hangups: Mutex::new(hangups) }
     }
 
     /// Looks at the file once.
@@ -56,20 +61,14 @@ impl Watch {
 #[async_trait]
 impl BackgroundService for Watch {
     async fn start(&self, mut shutdown: ShutdownWatch) {
-        let mut hangup = match signal(SignalKind::hangup()) {
-            Ok(signals) => Some(signals),
-            Err(cause) => {
-                error!("cannot watch for SIGHUP: {cause}");
-                None
-            }
-        };
+        let mut hangups = self.hangups.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut rest = Rest::default();
         loop {
             tokio::select! {
                 () = stopped(&mut shutdown) => return,
-                () = next(hangup.as_mut()) => {
+                () = next(hangups.as_mut()) => {
                     drop(self.reloader.reload(Wish::Signal).await);
                 }
                 _ = ticks.tick() => self.look(&mut rest).await,
