@@ -18,6 +18,7 @@ mod invalidation;
 mod keys;
 mod privacy;
 mod ranges;
+mod reload;
 mod routing;
 mod stale;
 mod stop;

@@ -20,7 +20,7 @@ use crate::settings::{
 };
 
 /// The variable whose value is the token of the admin listener if the file has none.
-const TOKEN_VARIABLE: &str = "FOREBAY_ADMIN_TOKEN";
+pub const TOKEN_VARIABLE: &str = "FOREBAY_ADMIN_TOKEN";
 
 /// Reads the file `text` into settings.
 ///

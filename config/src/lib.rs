@@ -22,6 +22,7 @@ pub mod text;
 use std::net::SocketAddr;
 use std::path::Path;
 
+pub use check::TOKEN_VARIABLE;
 pub use condition::{Condition, Fields, ValuePattern, Wanted};
 pub use declare::{Effect, Field, Need};
 pub use fault::{Fault, Faults, Place};

@@ -236,6 +236,41 @@ impl Edge {
         Connection::open(admin).await.request(&request.clone().host(admin)).await
     }
 
+    /// Writes its settings file anew.
+    pub(crate) fn rewrite(&self, text: &str) {
+        let file = self.folder.path().join("forebay.toml");
+        fs::write(file, text).expect("the configuration can be written");
+    }
+
+    /// Has it read its settings again.
+    pub(crate) async fn reload(&self) -> Reply {
+        self.admin(&Request::new("POST", "/reload")).await
+    }
+
+    /// Reads its metrics until they are as wanted, for what happens in the background.
+    pub(crate) async fn metrics_until(&self, wanted: impl Fn(&str) -> bool) -> String {
+        let read = async {
+            loop {
+                let metrics = self.admin(&Request::get("/metrics")).await.status(200).text();
+                if wanted(&metrics) {
+                    return metrics;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        soon("the metrics to change", read).await
+    }
+
+    /// Waits until its log says `words`.
+    pub(crate) async fn has_logged(&self, words: &str) {
+        let said = async {
+            while !self.log().contains(words) {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon(&format!("the log to say {words}"), said).await;
+    }
+
     /// Asks again until the answer is as wanted, for what happens in the background.
     pub(crate) async fn get_until(&self, target: &str, wanted: impl Fn(&Reply) -> bool) -> Reply {
         let asked = async {

@@ -17,6 +17,10 @@ impl Gate {
         self.0.send_replace(true);
     }
 
+    pub(crate) fn is_open(&self) -> bool {
+        *self.0.borrow()
+    }
+
     pub(super) async fn passed(&self) {
         self.0.subscribe().wait_for(|open| *open).await.expect("the gate holds its own sender");
     }

@@ -1,5 +1,7 @@
 //! The admin listener: what ops ask of a running edge. Never on the edge's own listener.
 
+pub mod reload;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,12 +11,13 @@ use subtle::ConstantTimeEq;
 
 use crate::edge::Shared;
 use crate::observe::{Holdings, Observer};
+use reload::{Refused, Reloader, Wish, with_causes};
 
 /// What the admin listener answers from.
 pub struct Admin {
     shared: Arc<Shared>,
     observer: Arc<Observer>,
-    token: Option<String>,
+    reloader: Arc<Reloader>,
     ready: Arc<AtomicBool>,
 }
 
@@ -27,6 +30,16 @@ pub struct Answer {
     pub kind: &'static str,
     /// Its body.
     pub body: String,
+    /// The methods that may be asked with, where another was.
+    pub allow: Option<&'static str>,
+}
+
+impl Answer {
+    /// One line, or several, in plain text.
+    #[must_use]
+    pub fn text(status: StatusCode, text: &str) -> Self {
+        Self { status, kind: TEXT, body: format!("{text}\n"), allow: None }
+    }
 }
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -34,7 +47,38 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const SCHEME: &[u8] = b"Bearer ";
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Leaves the token out, so that no log has it.
+/// Something that can be asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Endpoint {
+    path: &'static str,
+    /// With which methods, as `Allow` says it.
+    allow: &'static str,
+    /// Whether it is for everybody who reaches the listener.
+    open: bool,
+    question: Question,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Question {
+    Health,
+    Readiness,
+    Metrics,
+    Reload,
+}
+
+const READ: &str = "GET, HEAD";
+const CHANGE: &str = "POST";
+
+/// All that can be asked.
+const ENDPOINTS: &[Endpoint] = &[
+    // Whether it lives is no secret, and who asks has no token at hand.
+    Endpoint { path: "/healthz", allow: READ, open: true, question: Question::Health },
+    Endpoint { path: "/readyz", allow: READ, open: true, question: Question::Readiness },
+    Endpoint { path: "/metrics", allow: READ, open: false, question: Question::Metrics },
+    Endpoint { path: "/reload", allow: CHANGE, open: false, question: Question::Reload },
+];
+
+/// Leaves out what holds the token, so that no log has it.
 impl fmt::Debug for Admin {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Admin").field("ready", &self.ready).finish_non_exhaustive()
@@ -47,44 +91,56 @@ impl Admin {
     pub const fn new(
         shared: Arc<Shared>,
         observer: Arc<Observer>,
-        token: Option<String>,
+        reloader: Arc<Reloader>,
         ready: Arc<AtomicBool>,
     ) -> Self {
-        Self { shared, observer, token, ready }
+        Self { shared, observer, reloader, ready }
     }
 
-    /// Answers a request.
-    #[must_use]
-    pub fn answer(&self, method: &Method, path: &str, fields: &HeaderMap) -> Answer {
-        let say = |status: StatusCode, text: &str| Answer {
-            status,
-            kind: TEXT,
-            body: format!("{text}\n"),
+    /// What a request with this head asks, before its body is read.
+    ///
+    /// # Errors
+    ///
+    /// The answer, if it is refused.
+    pub fn admit(
+        &self,
+        method: &Method,
+        path: &str,
+        fields: &HeaderMap,
+    ) -> Result<Endpoint, Answer> {
+        let Some(endpoint) = ENDPOINTS.iter().find(|endpoint| endpoint.path == path) else {
+            let paths: Vec<&str> = ENDPOINTS.iter().map(|endpoint| endpoint.path).collect();
+            let text = format!("there are {}", paths.join(", "));
+            return Err(Answer::text(StatusCode::NOT_FOUND, &text));
         };
-        // Whether it lives is no secret, and who asks has no token at hand.
-        let known = match path {
-            "/healthz" | "/readyz" => true,
-            "/metrics" if self.admits(fields) => true,
-            "/metrics" => return say(StatusCode::UNAUTHORIZED, "a bearer token is needed"),
-            _ => false,
-        };
-        if !known {
-            return say(StatusCode::NOT_FOUND, "there are /healthz, /readyz and /metrics");
+        if !endpoint.open && !self.knows(fields) {
+            return Err(Answer::text(StatusCode::UNAUTHORIZED, "a bearer token is needed"));
         }
-        if method != Method::GET && method != Method::HEAD {
-            return say(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD");
+        if !endpoint.allow.split(", ").any(|allowed| allowed == method.as_str()) {
+            let text = format!("only {}", endpoint.allow.replace(", ", " and "));
+            let refused = Answer::text(StatusCode::METHOD_NOT_ALLOWED, &text);
+            return Err(Answer { allow: Some(endpoint.allow), ..refused });
         }
-        match path {
-            "/healthz" => say(StatusCode::OK, "alive"),
-            "/readyz" if self.ready.load(Ordering::Relaxed) => say(StatusCode::OK, "ready"),
-            "/readyz" => say(StatusCode::SERVICE_UNAVAILABLE, "not ready"),
-            _ => self.metrics(),
+        Ok(*endpoint)
+    }
+
+    /// Answers a request that was admitted, and has this body.
+    pub async fn answer(&self, endpoint: Endpoint, _body: &[u8]) -> Answer {
+        match endpoint.question {
+            Question::Health => Answer::text(StatusCode::OK, "alive"),
+            Question::Readiness if self.ready.load(Ordering::Relaxed) => {
+                Answer::text(StatusCode::OK, "ready")
+            }
+            Question::Readiness => Answer::text(StatusCode::SERVICE_UNAVAILABLE, "not ready"),
+            Question::Metrics => self.metrics(),
+            Question::Reload => self.reload().await,
         }
     }
 
     /// Whether the request carries the token, if one is demanded.
-    fn admits(&self, fields: &HeaderMap) -> bool {
-        let Some(token) = &self.token else { return true };
+    fn knows(&self, fields: &HeaderMap) -> bool {
+        let snapshot = self.shared.snapshot();
+        let Some(token) = &snapshot.settings.admin.token else { return true };
         let given = fields.get(header::AUTHORIZATION).map(http::HeaderValue::as_bytes);
         let given = given.and_then(|value| value.split_at_checked(SCHEME.len()));
         given.is_some_and(|(scheme, given)| {
@@ -98,13 +154,25 @@ impl Admin {
             keys: self.shared.store.keys(),
             arriving: self.shared.flights.held(),
         };
-        match self.observer.text(&holdings) {
-            Ok(body) => Answer { status: StatusCode::OK, kind: METRICS, body },
-            Err(error) => Answer {
-                status: StatusCode::INTERNAL_SERVER_ERROR,
-                kind: TEXT,
-                body: format!("{error}\n"),
-            },
+        match self.observer.text(&holdings, &self.shared.in_use()) {
+            Ok(body) => Answer { status: StatusCode::OK, kind: METRICS, body, allow: None },
+            Err(error) => Answer::text(StatusCode::INTERNAL_SERVER_ERROR, &with_causes(&error)),
+        }
+    }
+
+    async fn reload(&self) -> Answer {
+        match self.reloader.reload(Wish::Request).await {
+            Ok(applied) => Answer::text(StatusCode::OK, &applied.to_string()),
+            Err(refused) => {
+                let status = match refused {
+                    Refused::NoFile => StatusCode::CONFLICT,
+                    Refused::Faults(_) | Refused::Setup(_) | Refused::Restart { .. } => {
+                        StatusCode::UNPROCESSABLE_ENTITY
+                    }
+                    Refused::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
+                };
+                Answer::text(status, &with_causes(&refused))
+            }
         }
     }
 }
@@ -114,6 +182,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::edge::Loaded;
 
     const SETTINGS: &str = "
         version = 1
@@ -122,79 +191,106 @@ mod tests {
         routes = [{ name = 'all', match = { path = '/**' }, origin = 'one', policy = 'api' }]";
 
     fn admin(token: Option<&str>, ready: bool) -> Admin {
-        let settings = forebay_config::parse("test.toml", SETTINGS, Path::new(""), &|_| None);
+        let variable =
+            |name: &str| token.filter(|_| name == "FOREBAY_ADMIN_TOKEN").map(str::to_owned);
+        let settings = forebay_config::parse("test.toml", SETTINGS, Path::new(""), &variable);
+        let loaded = Loaded { settings: settings.unwrap(), hash: "0123456789abcdef".to_owned() };
         let observer = Arc::new(Observer::new().unwrap());
-        let shared = Arc::new(Shared::new(settings.unwrap(), &observer).unwrap());
+        let shared = Arc::new(Shared::new(loaded, &observer).unwrap());
         let ready = Arc::new(AtomicBool::new(ready));
-        Admin::new(shared, observer, token.map(str::to_owned), ready)
+        let reloader = Reloader::new(Arc::clone(&shared), Arc::clone(&observer), None);
+        Admin::new(shared, observer, Arc::new(reloader), ready)
     }
 
-    fn answered(admin: &Admin, method: &Method, path: &str, credentials: &[&str]) -> u16 {
+    async fn answer(admin: &Admin, method: &Method, path: &str, credentials: &[&str]) -> Answer {
         let fields = credentials
             .iter()
             .map(|value| (header::AUTHORIZATION, value.parse().unwrap()))
             .collect();
-        admin.answer(method, path, &fields).status.as_u16()
+        match admin.admit(method, path, &fields) {
+            Ok(endpoint) => admin.answer(endpoint, b"").await,
+            Err(answer) => answer,
+        }
+    }
+
+    async fn answered(admin: &Admin, method: &Method, path: &str, credentials: &[&str]) -> u16 {
+        answer(admin, method, path, credentials).await.status.as_u16()
     }
 
     /// The status of `GET /metrics` where the token `s3cret` is demanded.
-    #[track_caller]
-    fn check(credentials: &[&str], expected: u16) {
+    async fn check(credentials: &[&str], expected: u16) {
         let admin = admin(Some("s3cret"), true);
-        let status = answered(&admin, &Method::GET, "/metrics", credentials);
+        let status = answered(&admin, &Method::GET, "/metrics", credentials).await;
         assert_eq!(status, expected, "{credentials:?}");
     }
 
     #[tokio::test]
     async fn admits_who_has_the_token() {
-        check(&["Bearer s3cret"], 200);
-        check(&["bearer s3cret"], 200);
-        check(&["BEARER s3cret"], 200);
+        check(&["Bearer s3cret"], 200).await;
+        check(&["bearer s3cret"], 200).await;
+        check(&["BEARER s3cret"], 200).await;
     }
 
     #[tokio::test]
     async fn admits_nobody_else() {
-        check(&[], 401);
+        check(&[], 401).await;
         for given in ["", "s3cret", "Bearer", "Bearer ", "Bearer s3cre", "Bearer s3cret2"] {
-            check(&[given], 401);
+            check(&[given], 401).await;
         }
         for given in ["Bearer S3CRET", "Basic s3cret", "Bearer\ts3cret", "Bearer s3cret, x"] {
-            check(&[given], 401);
+            check(&[given], 401).await;
         }
-        check(&["Bearer wrong", "Bearer s3cret"], 401);
+        check(&["Bearer wrong", "Bearer s3cret"], 401).await;
     }
 
     #[tokio::test]
     async fn demands_no_token_where_there_is_none() {
-        assert_eq!(answered(&admin(None, true), &Method::GET, "/metrics", &[]), 200);
+        assert_eq!(answered(&admin(None, true), &Method::GET, "/metrics", &[]).await, 200);
     }
 
     #[tokio::test]
     async fn tells_its_health_without_a_token() {
         for (ready, expected) in [(true, 200), (false, 503)] {
             let admin = admin(Some("s3cret"), ready);
-            assert_eq!(answered(&admin, &Method::GET, "/readyz", &[]), expected);
-            assert_eq!(answered(&admin, &Method::GET, "/healthz", &[]), 200);
-            assert_eq!(answered(&admin, &Method::HEAD, "/healthz", &[]), 200);
+            assert_eq!(answered(&admin, &Method::GET, "/readyz", &[]).await, expected);
+            assert_eq!(answered(&admin, &Method::GET, "/healthz", &[]).await, 200);
+            assert_eq!(answered(&admin, &Method::HEAD, "/healthz", &[]).await, 200);
         }
     }
 
     #[tokio::test]
-    async fn answers_only_what_it_knows_and_only_for_reading() {
+    async fn answers_only_what_it_knows_and_only_as_it_may_be_asked() {
         let admin = admin(Some("s3cret"), true);
         for path in ["/", "/metrics/", "/healthz/", "/metric", "", "/METRICS"] {
-            assert_eq!(answered(&admin, &Method::GET, path, &["Bearer s3cret"]), 404, "{path}");
+            assert_eq!(
+                answered(&admin, &Method::GET, path, &["Bearer s3cret"]).await,
+                404,
+                "{path}"
+            );
         }
         for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
-            assert_eq!(answered(&admin, &method, "/healthz", &[]), 405);
-            assert_eq!(answered(&admin, &method, "/metrics", &["Bearer s3cret"]), 405);
-            assert_eq!(answered(&admin, &method, "/metrics", &[]), 401);
+            assert_eq!(answered(&admin, &method, "/healthz", &[]).await, 405);
+            assert_eq!(answered(&admin, &method, "/metrics", &["Bearer s3cret"]).await, 405);
+            assert_eq!(answered(&admin, &method, "/metrics", &[]).await, 401);
         }
+        for method in [Method::GET, Method::HEAD, Method::PUT, Method::DELETE] {
+            let refused = answer(&admin, &method, "/reload", &["Bearer s3cret"]).await;
+            assert_eq!((refused.status.as_u16(), refused.allow), (405, Some("POST")));
+            assert_eq!(answered(&admin, &method, "/reload", &[]).await, 401);
+        }
+        assert_eq!(answered(&admin, &Method::POST, "/reload", &[]).await, 401);
+    }
+
+    #[tokio::test]
+    async fn has_nothing_to_read_again_where_there_is_no_file() {
+        let answer = answer(&admin(None, true), &Method::POST, "/reload", &[]).await;
+        assert_eq!(answer.status, StatusCode::CONFLICT);
+        assert_eq!(answer.body, "no settings file to read again\n");
     }
 
     #[tokio::test]
     async fn shows_what_is_stored_and_what_is_arriving() {
-        let answer = admin(None, true).answer(&Method::GET, "/metrics", &HeaderMap::new());
+        let answer = answer(&admin(None, true), &Method::GET, "/metrics", &[]).await;
         assert_eq!(answer.kind, METRICS);
         for name in ["forebay_stored_bytes 0", "forebay_stored_keys 0", "forebay_arriving_bytes 0"]
         {

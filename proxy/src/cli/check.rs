@@ -19,7 +19,7 @@ const REMEDY: &str = "name a settings file behind `forebay check`";
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Refusal> {
     let path = settings_file::path(arguments.file.as_deref());
-    let settings = settings_file::read(&path, REMEDY)?;
+    let settings = settings_file::read(&path, REMEDY)?.load()?.settings;
     say(&format!("{}: {}: no fault\n", path.display(), summary(&settings)));
     Ok(())
 }

@@ -5,8 +5,10 @@ use std::path::Path;
 
 use clap::Args;
 
+use super::fingerprint::fingerprint;
 use super::{Refusal, say};
 use crate::demo::Demo;
+use crate::edge::Loaded;
 use crate::server::{self, Addresses, Plan};
 
 #[derive(Debug, Args)]
@@ -35,7 +37,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Refusal> {
         _ => None,
     };
     let settings = forebay_config::parse("demo.toml", SETTINGS, Path::new(""), &variable)?;
-    let plan = Plan { settings, demo: Some(origin), upgrade: false };
+    let loaded = Loaded { settings, hash: fingerprint([SETTINGS], &variable) };
+    let plan = Plan { loaded, reader: None, demo: Some(origin), upgrade: false };
     server::run(plan, &|addresses| say(&welcome(origin_address, addresses)))?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod fingerprint;
 mod reference;
 mod serve;
 mod settings_file;
@@ -10,6 +11,8 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::admin::reload::{Complaint, with_causes};
 
 /// A caching reverse proxy and CDN edge.
 #[derive(Debug, Parser)]
@@ -51,25 +54,14 @@ pub fn run() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(error.as_ref());
+            say_to(&mut io::stderr(), &format!("forebay: {}\n", with_causes(error.as_ref())));
             ExitCode::FAILURE
         }
     }
 }
 
 /// Whatever keeps a command from its work: it is told, with its causes, and the program ends.
-type Refusal = Box<dyn std::error::Error>;
-
-fn complain(error: &dyn std::error::Error) {
-    let mut text = format!("forebay: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text.push('\n');
-    say_to(&mut io::stderr(), &text);
-}
+type Refusal = Complaint;
 
 /// Prints `text` for the person, or the program, that started this one.
 fn say(text: &str) {

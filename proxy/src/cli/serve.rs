@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use clap::Args;
 use forebay_config::Settings;
 
+use super::fingerprint::fingerprint;
 use super::{Refusal, say, settings_file};
+use crate::admin::reload::Reader;
+use crate::edge::Loaded;
 use crate::server::{self, Plan};
 
 #[derive(Debug, Args)]
@@ -33,21 +36,25 @@ const REMEDY: &str = "name a settings file with --config, or an origin with \
                       --origin http://localhost:8000";
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Refusal> {
-    let settings = match &arguments.origin {
-        Some(url) => for_origin(arguments, url)?,
-        None => settings_file::read(&settings_file::path(arguments.config.as_deref()), REMEDY)?,
+    let (loaded, reader) = match &arguments.origin {
+        Some(url) => (for_origin(arguments, url)?, None),
+        None => {
+            let path = settings_file::path(arguments.config.as_deref());
+            let reader: Reader = Box::new(move || settings_file::read(&path, REMEDY));
+            (reader()?.load()?, Some(reader))
+        }
     };
-    if arguments.upgrade && settings.server.upgrade_socket.is_none() {
+    if arguments.upgrade && loaded.settings.server.upgrade_socket.is_none() {
         return Err("--upgrade takes the sockets over through server.upgrade_socket, \
                     which the settings do not name"
             .into());
     }
-    let plan = Plan { settings, demo: None, upgrade: arguments.upgrade };
+    let plan = Plan { loaded, reader, demo: None, upgrade: arguments.upgrade };
     server::run(plan, &|addresses| say(&addresses.to_string()))?;
     Ok(())
 }
 
-fn for_origin(arguments: &Arguments, url: &str) -> Result<Settings, Refusal> {
+fn for_origin(arguments: &Arguments, url: &str) -> Result<Loaded, Refusal> {
     let mut settings = Settings::for_origin(url, arguments.listen)?;
     if let Some(address) = arguments.admin_listen {
         if !address.ip().is_loopback() {
@@ -57,5 +64,9 @@ fn for_origin(arguments: &Arguments, url: &str) -> Result<Settings, Refusal> {
         }
         settings.admin.address = address;
     }
-    Ok(settings)
+    let addresses = [arguments.listen, arguments.admin_listen]
+        .map(|address| address.map_or_else(String::new, |address| address.to_string()));
+    let hash =
+        fingerprint([url].into_iter().chain(addresses.iter().map(String::as_str)), &|_| None);
+    Ok(Loaded { settings, hash })
 }

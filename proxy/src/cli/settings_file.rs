@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use forebay_config::Settings;
-
-use super::Refusal;
+use super::fingerprint::fingerprint;
+use crate::admin::reload::{Complaint, Written};
 
 /// The file that is read if none is named.
 const DEFAULT_FILE: &str = "forebay.toml";
@@ -15,16 +14,22 @@ pub(super) fn path(named: Option<&Path>) -> PathBuf {
     named.map(Path::to_owned).or_else(by_environment).unwrap_or_else(|| DEFAULT_FILE.into())
 }
 
-/// Reads the settings file at `path`.
+/// Reads the settings file at `path`. What it says is looked into later.
 ///
 /// # Errors
 ///
-/// Every fault in it, or, if it cannot be read, why, and `remedy`.
-pub(super) fn read(path: &Path, remedy: &str) -> Result<Settings, Refusal> {
+/// Why it cannot be read, and `remedy`.
+pub(super) fn read(path: &Path, remedy: &str) -> Result<Written, Complaint> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("cannot read {}: {error}; {remedy}", path.display()))?;
-    let folder = path.parent().unwrap_or(Path::new(""));
-    Ok(forebay_config::parse(&path.display().to_string(), &text, folder, &variable)?)
+    let path = path.to_owned();
+    Ok(Written {
+        hash: fingerprint([text.as_str()], &variable),
+        check: Box::new(move || {
+            let folder = path.parent().unwrap_or(Path::new(""));
+            Ok(forebay_config::parse(&path.display().to_string(), &text, folder, &variable)?)
+        }),
+    })
 }
 
 /// A variable of the environment. One that is not Unicode is as good as unset: no settings can

@@ -30,6 +30,8 @@ const SHARDS: usize = 64;
 pub struct FlightKey {
     /// The key.
     pub key: Key,
+    /// Which settings hold for it: under others another origin may be asked.
+    pub generation: u64,
     /// What the request says in the fields that are known to select.
     pub selecting: Selecting,
     /// Its `Range`, where that is passed on.
@@ -169,7 +171,7 @@ mod tests {
 
     fn key(path: &str) -> FlightKey {
         let key = Key::of(&Target::parse("http", "a.example", path).unwrap());
-        FlightKey { key, selecting: Selecting::default(), range: None }
+        FlightKey { key, generation: 0, selecting: Selecting::default(), range: None }
     }
 
     fn flights(limit: u64) -> Arc<Flights<&'static str>> {

@@ -67,7 +67,8 @@ fn revalidate(shared: &Arc<Shared>, asked: &Asked, stored: &Stored, fields: &Hea
     asked.ask = Ask::read(&Method::GET, &HeaderMap::new(), false);
     let names = stored.head.selecting.names().to_vec();
     let selecting = Selecting::new(&names, &fields);
-    let key = FlightKey { key: asked.key.clone(), selecting, range: None };
+    let generation = asked.snapshot.generation;
+    let key = FlightKey { key: asked.key.clone(), generation, selecting, range: None };
     if let Entry::Lead(lead, _) = shared.flights.enter(key) {
         let forward = Forward::new(Fwd::Stale, Some(stored.clone()), names);
         let order = Order::new(Arc::new(asked), Arc::new(fields), forward);
@@ -183,6 +184,7 @@ impl Forwarding<'_> {
         let range = self.fields.get(header::RANGE).filter(|_| self.wants_part());
         FlightKey {
             key: self.asked.key.clone(),
+            generation: self.asked.snapshot.generation,
             selecting: Selecting::new(names, &self.fields),
             range: range.map(|range| Bytes::copy_from_slice(range.as_bytes())),
         }

@@ -9,15 +9,15 @@ mod follow;
 mod lookup;
 mod network_first;
 mod pass;
+mod shared;
 mod snapshot;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use forebay_config::{Route, Settings};
+use forebay_config::Route;
 use http::header;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
@@ -25,50 +25,12 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{BError, Error, ErrorSource};
 
 pub use downstream::Downstream;
-pub use snapshot::Snapshot;
+pub use shared::Shared;
+use snapshot::Held;
+pub use snapshot::{Loaded, Snapshot};
 
-use crate::collapse::Flights;
-use crate::event::{Answered, Failure, Trail};
-use crate::observe::Observer;
-use crate::origin::{Connections, SetupError};
+use crate::event::{Answered, Trail};
 use crate::policy::request::Plan;
-use crate::store::memory::Memory;
-
-/// What all requests share.
-#[derive(Debug)]
-pub struct Shared {
-    current: ArcSwap<Snapshot>,
-    connections: Arc<Connections>,
-    /// The memory tier.
-    pub store: Memory,
-    /// The forward requests that are under way.
-    pub flights: Arc<Flights<Failure>>,
-}
-
-impl Shared {
-    /// Sets up what `settings` describe.
-    ///
-    /// # Errors
-    ///
-    /// [`SetupError`] if a file that they name cannot be used.
-    pub fn new(settings: Settings, observer: &Observer) -> Result<Self, SetupError> {
-        let memory = settings.cache.memory;
-        Ok(Self {
-            current: ArcSwap::from_pointee(Snapshot::new(settings, observer)?),
-            connections: Arc::default(),
-            store: Memory::new(memory),
-            // Bodies on their way take a quarter of the memory at most; past it they stream
-            // through and are not stored.
-            flights: Arc::new(Flights::new(memory / 4)),
-        })
-    }
-
-    /// The settings that hold for a request that begins now. Who takes them keeps to them.
-    #[must_use]
-    pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.current.load_full()
-    }
-}
 
 /// The edge, as pingora drives it.
 #[derive(Clone, Debug)]
@@ -88,7 +50,7 @@ impl Edge {
 #[derive(Debug)]
 pub struct Context {
     begun: Instant,
-    snapshot: Arc<Snapshot>,
+    snapshot: Held,
     route: Option<Arc<Route>>,
     trail: Trail,
     passing: Option<pass::Passing>,
@@ -101,7 +63,7 @@ impl ProxyHttp for Edge {
     fn new_ctx(&self) -> Context {
         Context {
             begun: Instant::now(),
-            snapshot: self.shared.snapshot(),
+            snapshot: Held::new(self.shared.snapshot()),
             route: None,
             trail: Trail::default(),
             passing: None,

@@ -2,7 +2,8 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
 };
 
 use crate::event::{Answered, Fwd, Trail};
@@ -20,6 +21,9 @@ pub struct DeclareError {
 const HIT: &str = "hit";
 const STALE_HIT: &str = "stale-hit";
 const NONE: &str = "none";
+
+/// The classes of statuses, with one for no answer at all.
+const CLASSES: usize = 6;
 
 /// The metrics that have a label for the route.
 #[derive(Debug)]
@@ -70,6 +74,21 @@ impl Family {
         })
     }
 
+    /// Drops the metrics of one route.
+    pub(super) fn forget(&self, route: &str) {
+        let caches = || [HIT, STALE_HIT, NONE].into_iter().chain(Fwd::ALL.map(Fwd::token));
+        for cache in caches() {
+            dropped(self.requests.remove_label_values(&[route, cache]));
+            dropped(self.bytes.remove_label_values(&[route, cache]));
+            dropped(self.seconds.remove_label_values(&[route, cache]));
+        }
+        for class in 0..CLASSES {
+            dropped(self.responses.remove_label_values(&[route, &format!("{class}xx")]));
+        }
+        dropped(self.collapsed.remove_label_values(&[route]));
+        dropped(self.stored.remove_label_values(&[route]));
+    }
+
     /// The meters of one route, looked up once.
     pub(super) fn of_route(&self, route: &str) -> RouteMeters {
         let outcome = |cache: &str| Outcome {
@@ -98,7 +117,7 @@ pub(super) struct RouteMeters {
     stale_hit: Outcome,
     none: Outcome,
     forward: [Outcome; Fwd::ALL.len()],
-    classes: [IntCounter; 6],
+    classes: [IntCounter; CLASSES],
     collapsed: IntCounter,
     stored: IntCounter,
 }
@@ -142,7 +161,8 @@ impl RouteMeters {
     }
 }
 
-fn counter(
+/// Declares a counter with labels.
+pub(super) fn counter(
     registry: &Registry,
     name: &'static str,
     help: &str,
@@ -163,6 +183,28 @@ fn histogram(
     ];
     let options = HistogramOpts::new(name, help).buckets(buckets);
     declare(registry, name, HistogramVec::new(options, labels))
+}
+
+/// Sets a gauge to what it can hold of `value`.
+pub(super) fn set(gauge: &IntGauge, value: u64) {
+    gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+}
+
+/// What is not there need not be dropped.
+fn dropped(result: prometheus::Result<()>) {
+    if let Err(error) = result {
+        log::debug!("a metric was gone already: {error}");
+    }
+}
+
+/// Declares a gauge with labels.
+pub(super) fn gauges(
+    registry: &Registry,
+    name: &'static str,
+    help: &str,
+    labels: &[&str],
+) -> Result<IntGaugeVec, DeclareError> {
+    declare(registry, name, IntGaugeVec::new(Opts::new(name, help), labels))
 }
 
 /// Declares a gauge.

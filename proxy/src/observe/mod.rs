@@ -1,23 +1,41 @@
 //! Turns events into metrics.
 
+mod in_use;
 mod metrics;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use forebay_config::Settings;
-use prometheus::{IntGauge, Registry, TextEncoder};
+use prometheus::{IntCounterVec, IntGauge, Registry, TextEncoder};
 
+pub use in_use::InUse;
 pub use metrics::DeclareError;
-use metrics::{Family, RouteMeters};
+use metrics::{Family, RouteMeters, set};
 
 use crate::event::Answered;
+
+/// The metrics could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum TextError {
+    /// One of them could not be declared.
+    #[error(transparent)]
+    Declare(#[from] DeclareError),
+    /// They could not be put into words.
+    #[error("cannot write the metrics")]
+    Encode(#[from] prometheus::Error),
+}
+
+/// What came of reading the settings again.
+const APPLIED: &str = "applied";
+const REFUSED: &str = "refused";
 
 /// Counts what happens.
 #[derive(Debug)]
 pub struct Observer {
     registry: Registry,
     family: Family,
+    reloads: IntCounterVec,
     stored_bytes: IntGauge,
     stored_keys: IntGauge,
     arriving_bytes: IntGauge,
@@ -50,7 +68,17 @@ impl Observer {
     pub fn new() -> Result<Self, DeclareError> {
         let registry = Registry::new();
         let gauge = |name, help| metrics::gauge(&registry, name, help);
+        let reloads = metrics::counter(
+            &registry,
+            "forebay_reloads_total",
+            "How often the settings were read again: applied, or refused.",
+            &["result"],
+        )?;
+        for result in [APPLIED, REFUSED] {
+            reloads.with_label_values(&[result]).reset();
+        }
         Ok(Self {
+            reloads,
             family: Family::declare(&registry)?,
             stored_bytes: gauge("forebay_stored_bytes", "Bytes of stored responses in memory.")?,
             stored_keys: gauge("forebay_stored_keys", "Keys that have a stored response.")?,
@@ -60,6 +88,19 @@ impl Observer {
             )?,
             registry,
         })
+    }
+
+    /// Counts that the settings were read again.
+    pub fn reloaded(&self, applied: bool) {
+        self.reloads.with_label_values(&[if applied { APPLIED } else { REFUSED }]).inc();
+    }
+
+    /// Drops the metrics of the routes of `former` that `settings` do not have.
+    pub fn forget(&self, former: &Settings, settings: &Settings) {
+        let stay: HashSet<&str> = settings.routes.iter().map(|route| &*route.name).collect();
+        for route in former.routes.iter().filter(|route| !stay.contains(&*route.name)) {
+            self.family.forget(&route.name);
+        }
     }
 
     /// The meters of the routes of `settings`, which have no others.
@@ -78,13 +119,13 @@ impl Observer {
     /// # Errors
     ///
     /// If a metric cannot be written, which its declaration rules out.
-    pub fn text(&self, holdings: &Holdings) -> Result<String, prometheus::Error> {
-        let set =
-            |gauge: &IntGauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+    pub fn text(&self, holdings: &Holdings, in_use: &InUse) -> Result<String, TextError> {
         set(&self.stored_bytes, holdings.bytes);
         set(&self.stored_keys, holdings.keys);
         set(&self.arriving_bytes, holdings.arriving);
-        TextEncoder::new().encode_to_string(&self.registry.gather())
+        let mut families = self.registry.gather();
+        families.extend(in_use.families()?);
+        Ok(TextEncoder::new().encode_to_string(&families)?)
     }
 }
 
@@ -103,6 +144,7 @@ mod tests {
 
     use super::*;
     use crate::event::{Fwd, Trail};
+    use crate::time::Timestamp;
 
     const SETTINGS: &str = "
         version = 1
@@ -128,7 +170,7 @@ mod tests {
     fn check(answered: Answered, expected: &[&str]) {
         let (observer, meters) = observer();
         meters.count(&answered);
-        let text = observer.text(&Holdings::default()).unwrap();
+        let text = observer.text(&Holdings::default(), &InUse::default()).unwrap();
         let counted: Vec<&str> = text
             .lines()
             .filter(|line| !line.starts_with('#') && !line.ends_with(" 0"))
@@ -185,7 +227,7 @@ mod tests {
         for (ttl, cache) in [(Some(1), "hit"), (Some(0), "stale-hit"), (Some(-9), "stale-hit")] {
             let (observer, meters) = observer();
             meters.count(&answered(Trail { hit: true, ttl, ..Trail::default() }));
-            let text = observer.text(&Holdings::default()).unwrap();
+            let text = observer.text(&Holdings::default(), &InUse::default()).unwrap();
             let line = format!("forebay_requests_total{{cache=\"{cache}\",route=\"all\"}} 1");
             assert!(text.contains(&line), "{text}");
         }
@@ -209,7 +251,7 @@ mod tests {
         let (observer, meters) = observer();
         let route = Some("made-up".into());
         meters.count(&Answered { route, ..answered(Trail::default()) });
-        let text = observer.text(&Holdings::default()).unwrap();
+        let text = observer.text(&Holdings::default(), &InUse::default()).unwrap();
         assert!(!text.contains("made-up"), "{text}");
         assert!(text.contains(r#"forebay_requests_total{cache="none",route="-"} 1"#), "{text}");
     }
@@ -220,7 +262,7 @@ mod tests {
         for fwd in Fwd::ALL {
             meters.count(&answered(Trail { fwd: Some(fwd), ..Trail::default() }));
         }
-        let text = observer.text(&Holdings::default()).unwrap();
+        let text = observer.text(&Holdings::default(), &InUse::default()).unwrap();
         for fwd in Fwd::ALL {
             let cache = fwd.token();
             let line = format!("forebay_requests_total{{cache=\"{cache}\",route=\"all\"}} 1");
@@ -230,10 +272,67 @@ mod tests {
 
     #[test]
     fn shows_what_the_store_holds() {
-        let text = observer().0.text(&Holdings { bytes: 1, keys: 2, arriving: 3 }).unwrap();
+        let text = observer()
+            .0
+            .text(&Holdings { bytes: 1, keys: 2, arriving: 3 }, &InUse::default())
+            .unwrap();
         for line in ["forebay_stored_bytes 1", "forebay_stored_keys 2", "forebay_arriving_bytes 3"]
         {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
+    }
+
+    fn text(observer: &Observer) -> String {
+        observer.text(&Holdings::default(), &InUse::default()).unwrap()
+    }
+
+    #[test]
+    fn a_route_that_is_gone_leaves_nothing() {
+        let settings = |name: &str| {
+            let text = SETTINGS.replace("'all'", &format!("'{name}'"));
+            forebay_config::parse("test.toml", &text, Path::new(""), &|_| None).unwrap()
+        };
+        let (observer, _) = observer();
+        let before = text(&observer);
+        let meters = observer.meters(&settings("new"));
+        observer.forget(&settings("all"), &settings("new"));
+        assert_eq!(text(&observer).replace("new", "all"), before);
+        // Who still counts there does no harm.
+        observer.forget(&settings("new"), &settings("all"));
+        meters.count(&Answered { route: Some("new".into()), ..answered(Trail::default()) });
+        assert!(!text(&observer).contains("new"), "{}", text(&observer));
+    }
+
+    #[test]
+    fn a_route_that_stays_keeps_its_counts() {
+        let (observer, meters) = observer();
+        meters.count(&answered(Trail { hit: true, ttl: Some(5), ..Trail::default() }));
+        let settings =
+            forebay_config::parse("test.toml", SETTINGS, Path::new(""), &|_| None).unwrap();
+        observer.meters(&settings).count(&answered(Trail {
+            hit: true,
+            ttl: Some(5),
+            ..Trail::default()
+        }));
+        observer.forget(&settings, &settings);
+        let line = r#"forebay_requests_total{cache="hit",route="all"} 2"#;
+        assert!(text(&observer).contains(line), "{}", text(&observer));
+    }
+
+    #[test]
+    fn shows_which_settings_are_in_use() {
+        let requests = vec![("b".to_owned(), 2), ("a".to_owned(), 1)];
+        let in_use = InUse { since: Timestamp::from_seconds(7), requests };
+        let text = observer().0.text(&Holdings::default(), &in_use).unwrap();
+        for line in [
+            "forebay_settings_loaded_timestamp_seconds 7",
+            "forebay_settings_info{hash=\"b\"} 1",
+            "forebay_requests_in_flight{settings=\"b\"} 2",
+            "forebay_requests_in_flight{settings=\"a\"} 1",
+            "forebay_reloads_total{result=\"applied\"} 0",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+        assert!(!text.contains("forebay_settings_info{hash=\"a\"}"), "{text}");
     }
 }

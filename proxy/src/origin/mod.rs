@@ -27,24 +27,39 @@ const MOST_RECONNECTS: usize = 3;
 #[derive(Debug)]
 pub struct Origin {
     settings: Arc<forebay_config::Origin>,
+    /// The file of the authorities to trust, as it was read.
+    authorities: Option<Vec<u8>>,
     servers: Box<[Server]>,
     turn: AtomicUsize,
 }
 
 impl Origin {
-    /// Reads what the settings name, such as certificates.
+    /// Reads what the settings name, such as certificates. If all is as it was in `former`, that
+    /// stays.
     ///
     /// # Errors
     ///
     /// [`SetupError`] if a file cannot be read, or holds no certificate.
-    pub fn new(settings: &Arc<forebay_config::Origin>) -> Result<Self, SetupError> {
-        let trusted = settings.ca.as_deref().map(server::certificates).transpose()?;
+    pub fn renewed(
+        former: Option<&Arc<Self>>,
+        settings: &Arc<forebay_config::Origin>,
+    ) -> Result<Arc<Self>, SetupError> {
+        let authorities = settings.ca.as_deref().map(server::read).transpose()?;
+        let same = |former: &&Arc<Self>| {
+            *former.settings == **settings && former.authorities == authorities
+        };
+        if let Some(former) = former.filter(same) {
+            return Ok(Arc::clone(former));
+        }
+        let trusted = settings.ca.as_deref().zip(authorities.as_deref());
+        let trusted = trusted.map(|(path, pem)| server::certificates(path, pem)).transpose()?;
         let servers = settings
             .servers
             .iter()
             .map(|one| Server::new(one, settings, trusted.clone()))
             .collect();
-        Ok(Self { settings: Arc::clone(settings), servers, turn: AtomicUsize::new(0) })
+        let settings = Arc::clone(settings);
+        Ok(Arc::new(Self { settings, authorities, servers, turn: AtomicUsize::new(0) }))
     }
 
     /// Its settings.

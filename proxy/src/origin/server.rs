@@ -97,12 +97,17 @@ impl Server {
     }
 }
 
-/// Reads certificates that are to be trusted.
-pub(super) fn certificates(path: &Path) -> Result<Arc<CaType>, SetupError> {
+/// Reads a file of certificates.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, SetupError> {
     let unreadable = |source| SetupError::Certificates { path: path.to_owned(), source };
-    let read = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(unreadable)?;
+    std::fs::read(path).map_err(|error| unreadable(pem::Error::Io(error)))
+}
+
+/// The certificates that are to be trusted, out of the file at `path`, which holds `pem`.
+pub(super) fn certificates(path: &Path, pem: &[u8]) -> Result<Arc<CaType>, SetupError> {
+    let unreadable = |source| SetupError::Certificates { path: path.to_owned(), source };
+    let read = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    let read = read.map_err(unreadable)?;
     if read.is_empty() {
         return Err(SetupError::NoCertificate { path: path.to_owned() });
     }

@@ -5,6 +5,7 @@ mod front;
 mod listening;
 mod origin;
 mod stop;
+mod watch;
 
 use std::fmt;
 use std::io;
@@ -19,21 +20,25 @@ use pingora::listeners::tls::TlsSettings;
 use pingora::proxy::HttpProxy;
 use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
+use pingora::services::background::background_service;
 use pingora::services::listening::Service;
 
 use crate::admin::Admin;
-use crate::edge::{Edge, Shared};
+use crate::admin::reload::{Reader, Reloader};
+use crate::edge::{Edge, Loaded, Shared};
 use crate::observe::{DeclareError, Observer};
 use crate::origin::SetupError;
 use front::Front;
 use listening::Listening;
 use stop::Stop;
+use watch::Watch;
 
 /// What to run.
-#[derive(Debug)]
 pub struct Plan {
-    /// The settings.
-    pub settings: Settings,
+    /// The settings to begin with.
+    pub loaded: Loaded,
+    /// Reads them again, if they can be.
+    pub reader: Option<Reader>,
     /// Where the sample platform listens, if it is to run.
     pub demo: Option<Bound>,
     /// Take the listening sockets over from the edge that runs.
@@ -141,16 +146,20 @@ impl fmt::Display for Addresses {
 ///
 /// [`StartError`]; nothing is served then.
 pub fn run(plan: Plan, started: &dyn Fn(&Addresses)) -> Result<(), StartError> {
+    let hangups = watch::hangups();
+    // What is set up once is set up as these say.
+    let settings = &plan.loaded.settings.clone();
     let observer = Arc::new(Observer::new()?);
-    let shared = Arc::new(Shared::new(plan.settings, &observer)?);
-    let snapshot = shared.snapshot();
-    let settings = &snapshot.settings;
+    let shared = Arc::new(Shared::new(plan.loaded, &observer)?);
+    let reloader = Reloader::new(Arc::clone(&shared), Arc::clone(&observer), plan.reader);
+    let reloader = Arc::new(reloader);
     let conf = || configuration(settings);
     let ready = Arc::new(AtomicBool::new(false));
     let stop = Arc::new(Stop::new(settings.server.grace, Arc::clone(&ready)));
 
     let edge = edge_service(settings, conf(), &shared, &stop, plan.upgrade)?;
-    let admin = admin_service(settings, shared, observer, &ready, plan.upgrade)?;
+    let admin = Admin::new(shared, observer, Arc::clone(&reloader), Arc::clone(&ready));
+    let admin = admin_service(settings, admin, plan.upgrade)?;
     let addresses = Addresses { listeners: edge.urls().chain(admin.urls()).collect() };
 
     let options = Opt { upgrade: plan.upgrade, ..Opt::default() };
@@ -158,6 +167,7 @@ pub fn run(plan: Plan, started: &dyn Fn(&Addresses)) -> Result<(), StartError> {
     server.bootstrap();
     server.add_service(edge);
     server.add_service(admin);
+    server.add_service(background_service("settings", Watch::new(reloader, hangups)));
     if let Some(bound) = plan.demo {
         let mut service = Service::new("origin".to_owned(), origin::SamplePlatform::default());
         service.add_tcp(&bound.address.to_string());
@@ -218,13 +228,9 @@ fn edge_service(
 
 fn admin_service(
     settings: &Settings,
-    shared: Arc<Shared>,
-    observer: Arc<Observer>,
-    ready: &Arc<AtomicBool>,
+    admin: Admin,
     upgrade: bool,
 ) -> Result<Listening<admin::AdminListener>, StartError> {
-    let token = settings.admin.token.clone();
-    let admin = Admin::new(shared, observer, token, Arc::clone(ready));
     let mut service = Service::new("admin".to_owned(), admin::AdminListener::new(admin));
     service.threads = Some(1);
     let bound = listen("admin", settings.admin.address, upgrade)?;

@@ -1,0 +1,164 @@
+//! What all requests share, whatever settings hold for them.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use arc_swap::ArcSwap;
+
+use super::snapshot::{Loaded, Snapshot};
+use crate::collapse::Flights;
+use crate::event::Failure;
+use crate::observe::{InUse, Observer};
+use crate::origin::{Connections, SetupError};
+use crate::store::memory::Memory;
+
+/// What all requests share.
+#[derive(Debug)]
+pub struct Shared {
+    current: ArcSwap<Snapshot>,
+    /// Those of before under which something still runs.
+    former: Mutex<Vec<Weak<Snapshot>>>,
+    pub(super) connections: Arc<Connections>,
+    /// The memory tier.
+    pub store: Memory,
+    /// The forward requests that are under way.
+    pub flights: Arc<Flights<Failure>>,
+}
+
+impl Shared {
+    /// Sets up what the settings in `loaded` describe.
+    ///
+    /// # Errors
+    ///
+    /// [`SetupError`] if a file that they name cannot be used.
+    pub fn new(loaded: Loaded, observer: &Observer) -> Result<Self, SetupError> {
+        let memory = loaded.settings.cache.memory;
+        Ok(Self {
+            current: ArcSwap::from_pointee(Snapshot::new(loaded, None, observer)?),
+            former: Mutex::default(),
+            connections: Arc::default(),
+            store: Memory::new(memory),
+            // Bodies on their way take a quarter of the memory at most; past it they stream
+            // through and are not stored.
+            flights: Arc::new(Flights::new(memory / 4)),
+        })
+    }
+
+    /// The settings that hold for a request that begins now. Who takes them keeps to them.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// Lets the settings in `loaded` hold for all requests that begin from now on. Not to be
+    /// called by two at once.
+    ///
+    /// # Errors
+    ///
+    /// [`SetupError`] if a file that they name cannot be used; nothing changes then.
+    pub fn replace(&self, loaded: Loaded, observer: &Observer) -> Result<(), SetupError> {
+        let former = self.snapshot();
+        let next = Arc::new(Snapshot::new(loaded, Some(&former), observer)?);
+        self.current.store(Arc::clone(&next));
+        observer.forget(&former.settings, &next.settings);
+        let mut formers = self.former.lock().unwrap_or_else(PoisonError::into_inner);
+        formers.retain(|snapshot| snapshot.strong_count() > 0);
+        formers.push(Arc::downgrade(&former));
+        Ok(())
+    }
+
+    /// Which settings are in use, and by how many requests.
+    #[must_use]
+    pub fn in_use(&self) -> InUse {
+        let current = self.snapshot();
+        let mut requests = vec![(current.hash.clone(), current.requests())];
+        let formers = self.former.lock().unwrap_or_else(PoisonError::into_inner);
+        let formers = formers.iter().rev().filter_map(Weak::upgrade);
+        for former in formers.filter(|former| former.requests() > 0) {
+            // The same settings may have been read twice.
+            match requests.iter_mut().find(|(hash, _)| *hash == former.hash) {
+                Some((_, count)) => *count += former.requests(),
+                None => requests.push((former.hash.clone(), former.requests())),
+            }
+        }
+        InUse { since: current.since, requests }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::edge::snapshot::Held;
+
+    /// Settings with two origins, of which the second has this `server`.
+    fn loaded(hash: &str, server: &str) -> Loaded {
+        let text = format!(
+            "version = 1
+            listeners.web.address = '127.0.0.1:0'
+            origins.one.servers = ['http://127.0.0.1:1']
+            origins.two.servers = ['{server}']
+            routes = [{{ name = 'all', match = {{ path = '/**' }}, origin = 'one', policy = 'api' }}]"
+        );
+        let settings = forebay_config::parse("test.toml", &text, Path::new(""), &|_| None).unwrap();
+        Loaded { settings, hash: hash.to_owned() }
+    }
+
+    fn shared() -> (Shared, Observer) {
+        let observer = Observer::new().unwrap();
+        (Shared::new(loaded("first", "http://127.0.0.1:2"), &observer).unwrap(), observer)
+    }
+
+    fn in_use(shared: &Shared) -> Vec<(String, u64)> {
+        shared.in_use().requests
+    }
+
+    fn pairs(pairs: &[(&str, u64)]) -> Vec<(String, u64)> {
+        pairs.iter().map(|(hash, count)| ((*hash).to_owned(), *count)).collect()
+    }
+
+    #[tokio::test]
+    async fn a_request_keeps_its_settings() {
+        let (shared, observer) = shared();
+        let held = Held::new(shared.snapshot());
+        shared.replace(loaded("second", "http://127.0.0.1:2"), &observer).unwrap();
+        assert_eq!((held.hash.as_str(), shared.snapshot().hash.as_str()), ("first", "second"));
+    }
+
+    #[tokio::test]
+    async fn origins_that_do_not_change_stay() {
+        let (shared, observer) = shared();
+        let former = shared.snapshot();
+        shared.replace(loaded("second", "http://127.0.0.1:3"), &observer).unwrap();
+        let same = |name| Arc::ptr_eq(&former.origins[name], &shared.snapshot().origins[name]);
+        assert!(same("one"));
+        assert!(!same("two"));
+    }
+
+    #[tokio::test]
+    async fn settings_are_in_use_while_a_request_runs_under_them() {
+        let (shared, observer) = shared();
+        let replace = |hash: &str| {
+            shared.replace(loaded(hash, "http://127.0.0.1:2"), &observer).unwrap();
+        };
+        let first = [Held::new(shared.snapshot()), Held::new(shared.snapshot())];
+        replace("second");
+        let second = Held::new(shared.snapshot());
+        assert_eq!(in_use(&shared), pairs(&[("second", 1), ("first", 2)]));
+        replace("first");
+        assert_eq!(in_use(&shared), pairs(&[("first", 2), ("second", 1)]));
+        drop(first);
+        drop(second);
+        assert_eq!(in_use(&shared), pairs(&[("first", 0)]));
+    }
+
+    #[tokio::test]
+    async fn settings_of_before_are_forgotten_when_nothing_runs_under_them() {
+        let (shared, observer) = shared();
+        let _held = Held::new(shared.snapshot());
+        for _ in 0..100 {
+            shared.replace(loaded("next", "http://127.0.0.1:2"), &observer).unwrap();
+        }
+        assert!(shared.former.lock().unwrap().len() <= 2);
+    }
+}
