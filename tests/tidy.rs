@@ -28,7 +28,7 @@ const LAYERS: [Layer; 6] = [
     Layer { name: "machinery", modules: MACHINERY, names: WORDS, joined: false },
     Layer { name: "demo", modules: &["demo"], names: WORDS, joined: true },
     Layer { name: "edge", modules: &["edge"], names: BELOW_EDGE, joined: true },
-    Layer { name: "explain", modules: &["explain"], names: BELOW_EDGE, joined: true },
+    Layer { name: "explain", modules: &["explain"], names: BELOW_EXPLAIN, joined: true },
 ];
 
 const WORDS: &[&str] = &["time", "field", "key", "stored", "event"];
@@ -46,6 +46,7 @@ const BELOW_EDGE: &[&str] = &[
     "observe",
     "transform",
 ];
+const BELOW_EXPLAIN: &[&str] = &["time", "field", "key", "stored", "event", "policy", "edge"];
 /// The modules that no layer above binds: they may name all, and nothing below may name them.
 const WIRING: &[&str] = &["admin", "cli", "server"];
 

@@ -1,5 +1,6 @@
 //! The admin listener: what ops ask of a running edge. Never on the edge's own listener.
 
+mod explain;
 pub mod reload;
 
 use std::fmt;
@@ -64,6 +65,7 @@ enum Question {
     Readiness,
     Metrics,
     Reload,
+    Explain,
 }
 
 const READ: &str = "GET, HEAD";
@@ -75,6 +77,7 @@ const ENDPOINTS: &[Endpoint] = &[
     Endpoint { path: "/healthz", allow: READ, open: true, question: Question::Health },
     Endpoint { path: "/readyz", allow: READ, open: true, question: Question::Readiness },
     Endpoint { path: "/metrics", allow: READ, open: false, question: Question::Metrics },
+    Endpoint { path: "/explain", allow: CHANGE, open: false, question: Question::Explain },
     Endpoint { path: "/reload", allow: CHANGE, open: false, question: Question::Reload },
 ];
 
@@ -124,8 +127,8 @@ impl Admin {
         Ok(*endpoint)
     }
 
-    /// Answers a request that was admitted, and has this body.
-    pub async fn answer(&self, endpoint: Endpoint, _body: &[u8]) -> Answer {
+    /// Answers a request that was admitted, and has these fields and this body.
+    pub async fn answer(&self, endpoint: Endpoint, fields: &HeaderMap, body: &[u8]) -> Answer {
         match endpoint.question {
             Question::Health => Answer::text(StatusCode::OK, "alive"),
             Question::Readiness if self.ready.load(Ordering::Relaxed) => {
@@ -134,6 +137,7 @@ impl Admin {
             Question::Readiness => Answer::text(StatusCode::SERVICE_UNAVAILABLE, "not ready"),
             Question::Metrics => self.metrics(),
             Question::Reload => self.reload().await,
+            Question::Explain => explain::answer(&self.shared, fields, body),
         }
     }
 
@@ -208,7 +212,7 @@ mod tests {
             .map(|value| (header::AUTHORIZATION, value.parse().unwrap()))
             .collect();
         match admin.admit(method, path, &fields) {
-            Ok(endpoint) => admin.answer(endpoint, b"").await,
+            Ok(endpoint) => admin.answer(endpoint, &HeaderMap::new(), b"").await,
             Err(answer) => answer,
         }
     }

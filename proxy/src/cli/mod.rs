@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod explain;
 mod fingerprint;
 mod reference;
 mod serve;
@@ -30,6 +31,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Tells every fault of a settings file, without serving.
     Check(check::Arguments),
+    /// Says what becomes of a request and of its answer, and why.
+    Explain(explain::Arguments),
     /// Prints the manual of all settings.
     Reference(reference::Arguments),
 }
@@ -46,6 +49,7 @@ pub fn run() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Reference(arguments) => {
             reference::run(&arguments);
             Ok(())

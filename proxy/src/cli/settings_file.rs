@@ -35,6 +35,6 @@ pub(super) fn read(path: &Path, remedy: &str) -> Result<Written, Complaint> {
 /// A variable of the environment. One that is not Unicode is as good as unset: no settings can
 /// hold it.
 #[expect(clippy::disallowed_methods, reason = "the error says only that it is not there")]
-fn variable(name: &str) -> Option<String> {
+pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }

@@ -25,7 +25,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{BError, Error, ErrorSource};
 
 pub use downstream::Downstream;
-pub use shared::Shared;
+pub use shared::{Known, Shared};
 use snapshot::Held;
 pub use snapshot::{Loaded, Snapshot};
 

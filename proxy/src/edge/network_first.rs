@@ -59,6 +59,11 @@ impl NetworkFirst {
         }
     }
 
+    /// The same, without promising to go.
+    pub(super) fn outlook(&self, now: Timestamp) -> Turn {
+        self.rest.load().turn(now)
+    }
+
     /// Waits for the head that `asking` brings, and remembers how the origin did.
     pub(super) async fn watch(
         &self,

@@ -9,7 +9,22 @@ use crate::collapse::Flights;
 use crate::event::Failure;
 use crate::observe::{InUse, Observer};
 use crate::origin::{Connections, SetupError};
+use crate::policy::decide::Decision;
+use crate::policy::rest::Turn;
 use crate::store::memory::Memory;
+use crate::store::shelf::Shelf;
+use crate::time::Timestamp;
+
+/// What a running edge knows that concerns one request.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// What is stored under its key.
+    pub shelf: Option<Shelf>,
+    /// Whether it would go to the origin, on a route that asks that first.
+    pub turn: Option<Turn>,
+    /// The key lately gave an answer that could not be shared.
+    pub is_alone: bool,
+}
 
 /// What all requests share.
 #[derive(Debug)]
@@ -64,6 +79,16 @@ impl Shared {
         formers.retain(|snapshot| snapshot.strong_count() > 0);
         formers.push(Arc::downgrade(&former));
         Ok(())
+    }
+
+    /// What is known that concerns a request about which `decision` was made.
+    #[must_use]
+    pub fn known(&self, snapshot: &Snapshot, decision: &Decision, now: Timestamp) -> Known {
+        Known {
+            shelf: self.store.look_up(&decision.key),
+            turn: snapshot.network_first.of(&decision.route).map(|route| route.outlook(now)),
+            is_alone: self.flights.is_alone(&decision.key),
+        }
     }
 
     /// Which settings are in use, and by how many requests.

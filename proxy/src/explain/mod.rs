@@ -3,6 +3,7 @@
 
 mod answer;
 mod print;
+mod question;
 mod remedy;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use forebay_config::{KeyRules, Route, Routes, Settings, Strategy};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::Serialize;
 
+use crate::edge::Known;
 use crate::event::{Detail, Fwd, Trail};
 use crate::field::cache_control::RequestDirectives;
 use crate::key::{Target, query};
@@ -20,10 +22,10 @@ use crate::policy::look_up::{self, Use, Wanted};
 use crate::policy::request::Plan;
 use crate::policy::rest::Turn;
 use crate::policy::status::cache_status;
-use crate::store::shelf::Shelf;
 use crate::stored::Stored;
 use crate::time::Timestamp;
 pub use answer::OfResponse;
+pub use question::{Unclear, Written, WrittenResponse};
 use remedy::{Subject, of_forward, reason, remedy};
 
 /// What is to be explained.
@@ -48,17 +50,6 @@ pub struct Response {
     pub status: StatusCode,
     /// Its fields.
     pub fields: HeaderMap,
-}
-
-/// What a running edge knows.
-#[derive(Clone, Debug, Default)]
-pub struct Known {
-    /// What is stored under the key.
-    pub shelf: Option<Shelf>,
-    /// How the origin has been doing, on a route that asks it first.
-    pub turn: Option<Turn>,
-    /// The key lately gave an answer that could not be shared.
-    pub is_alone: bool,
 }
 
 /// What becomes of a request and of the answer to it, and why.
@@ -149,13 +140,13 @@ pub struct Variant {
     pub is_selected: bool,
 }
 
-/// Explains `question` under `settings`. With `known`, what that holds counts; without, nothing is
-/// taken to be stored.
+/// Explains `question` under `settings`. With `ask`, what a running edge knows counts; without,
+/// nothing is taken to be stored.
 #[must_use]
 pub fn explain(
     settings: &Settings,
     question: &Question,
-    known: Option<&Known>,
+    ask: Option<&dyn Fn(&Decision) -> Known>,
     now: Timestamp,
 ) -> Explanation {
     let Question { target, method, fields, has_body, .. } = question;
@@ -183,6 +174,8 @@ pub fn explain(
         return explanation;
     };
     explanation.route = Some(of_route(&decision.route));
+    let known = ask.map(|ask| ask(&decision));
+    let known = known.as_ref();
     Explainer { settings, question, decision: &decision, known, now }.fill(&mut explanation);
     explanation
 }

@@ -28,13 +28,14 @@ impl AdminListener {
 
     async fn answer(&self, session: &mut ServerSession) -> Answer {
         let head = session.req_header();
-        let admitted = self.admin.admit(&head.method, head.uri.path(), &head.headers);
+        let fields = head.headers.clone();
+        let admitted = self.admin.admit(&head.method, head.uri.path(), &fields);
         let body = match admitted {
             Ok(endpoint) => body(session).await.map(|body| (endpoint, body)),
             Err(answer) => Err(answer),
         };
         match body {
-            Ok((endpoint, body)) => self.admin.answer(endpoint, &body).await,
+            Ok((endpoint, body)) => self.admin.answer(endpoint, &fields, &body).await,
             Err(answer) => {
                 if !session.is_body_empty() {
                     // What is left of the body is not waited for.
