@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::condition::ValuePattern;
 use crate::decode::Text;
 use crate::text::Unread;
 
@@ -38,36 +39,26 @@ const TRACKING: [&str; 24] = [
 
 /// Patterns for all parameters of tracking.
 pub(crate) fn tracking() -> impl Iterator<Item = NamePattern> {
-    TRACKING.into_iter().map(|name| NamePattern(name.to_owned()))
+    TRACKING.into_iter().map(|name| {
+        NamePattern(ValuePattern::read(name).expect("each of them is tested to be a pattern"))
+    })
 }
 
 /// A pattern for a name, in which `*` stands for any characters; case matters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NamePattern(String);
+pub struct NamePattern(ValuePattern);
 
 impl NamePattern {
     /// Whether the whole of `name` is meant.
     #[must_use]
     pub fn matches(&self, name: &[u8]) -> bool {
-        let mut pieces = self.0.as_bytes().split(|&byte| byte == b'*');
-        let Some(mut rest) = pieces.next().and_then(|first| name.strip_prefix(first)) else {
-            return false;
-        };
-        let Some(last) = pieces.next_back() else { return rest.is_empty() };
-        for piece in pieces.filter(|piece| !piece.is_empty()) {
-            let found = rest.windows(piece.len()).position(|window| window == piece);
-            let Some(behind) = found.and_then(|at| rest.get(at + piece.len()..)) else {
-                return false;
-            };
-            rest = behind;
-        }
-        rest.ends_with(last)
+        self.0.matches(name)
     }
 }
 
 impl fmt::Display for NamePattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        self.0.fmt(f)
     }
 }
 
@@ -86,7 +77,7 @@ impl Text for NamePattern {
         if text.matches('*').count() > MOST_STARS {
             return Err(Unread::because(format!("it has more than {MOST_STARS} stars")));
         }
-        Ok(Self(text.to_owned()))
+        ValuePattern::read(text).map(Self)
     }
 }
 
