@@ -171,11 +171,8 @@ impl Passing {
             ranged: false,
         };
         let admission = post::kept(ask, target, asked, &arrival, rules)?;
-        // What answers a later `GET` is selected by what that would say.
-        let mut asked = asked.clone();
-        identity::apply(&identity::edits(&asked, &rules.key), &mut asked);
         Some(Keeping {
-            head: sanitised.stored(response.status, &admission, &asked),
+            head: sanitised.stored(response.status, &admission, asked),
             pieces: Vec::new(),
             length: 0,
             epoch: shared.store.epoch(),

@@ -65,6 +65,7 @@ const END_TO_END: &[&str] = &[
     "expect",
     "expires",
     "forebay-cache-control",
+    "forebay-device",
     "forwarded",
     "host",
     "if-match",

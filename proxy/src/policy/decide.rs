@@ -64,15 +64,13 @@ pub fn decide(routes: &Routes, request: &Request<'_>) -> Option<Decision> {
         Some(route)
     })?;
     let plan = plan(&ask, fields, &route.policy);
+    let rules = &route.policy.key;
+    let key = identity::key(target, route);
     // What is passed on stays as it is: nobody else will be given its answer.
     let (target, edits) = match plan {
-        Plan::LookUp => {
-            let rules = &route.policy.key;
-            (identity::asked(target, rules), identity::edits(fields, rules))
-        }
-        Plan::Pass(..) => (target.clone(), Vec::new()),
+        Plan::LookUp => (identity::asked(target, route), identity::edits(fields, rules)),
+        Plan::Pass(..) => (target.clone(), identity::class(fields, rules).into_iter().collect()),
     };
-    let key = identity::key(&target, route);
     Some(Decision { route: Arc::clone(route), ask, plan, key, target, edits })
 }
 
