@@ -15,6 +15,7 @@ mod framing;
 mod freshness;
 mod http2;
 mod invalidation;
+mod key_rules;
 mod keys;
 mod privacy;
 mod ranges;
