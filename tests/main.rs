@@ -17,6 +17,7 @@ mod http2;
 mod invalidation;
 mod key_rules;
 mod keys;
+mod policies;
 mod privacy;
 mod ranges;
 mod routing;
