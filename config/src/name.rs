@@ -38,18 +38,29 @@ const TRACKING: [&str; 24] = [
 
 /// Patterns for all parameters of tracking.
 pub(crate) fn tracking() -> impl Iterator<Item = NamePattern> {
-    TRACKING.into_iter().map(|name| NamePattern(name.to_owned()))
+    TRACKING.into_iter().map(NamePattern::new)
 }
 
 /// A pattern for a name, in which `*` stands for any characters; case matters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NamePattern(String);
+pub struct NamePattern {
+    text: String,
+    /// Most patterns have no star, and a request may have thousands of names.
+    has_star: bool,
+}
 
 impl NamePattern {
+    fn new(text: &str) -> Self {
+        Self { text: text.to_owned(), has_star: text.contains('*') }
+    }
+
     /// Whether the whole of `name` is meant.
     #[must_use]
     pub fn matches(&self, name: &[u8]) -> bool {
-        let mut pieces = self.0.as_bytes().split(|&byte| byte == b'*');
+        if !self.has_star {
+            return self.text.as_bytes() == name;
+        }
+        let mut pieces = self.text.as_bytes().split(|&byte| byte == b'*');
         let Some(mut rest) = pieces.next().and_then(|first| name.strip_prefix(first)) else {
             return false;
         };
@@ -67,7 +78,7 @@ impl NamePattern {
 
 impl fmt::Display for NamePattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -86,7 +97,7 @@ impl Text for NamePattern {
         if text.matches('*').count() > MOST_STARS {
             return Err(Unread::because(format!("it has more than {MOST_STARS} stars")));
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self::new(text))
     }
 }
 
