@@ -1,6 +1,6 @@
 //! What of a request counts by the rules of a route: what is told apart, and what the origin sees.
 
-use crate::support::{Answer, Edge, Gate, Http2, Origin, Received, Reply, Request};
+use crate::support::{Answer, Edge, Gate, Http2, Origin, Received, Reply, Request, Setup};
 
 /// An edge with these options of `key`, before an origin that answers `/a` by `script`.
 async fn keyed(
@@ -477,4 +477,54 @@ async fn a_target_is_as_long_over_http_2_as_over_http_1() {
     edge.get(&long).await.status(414);
     Http2::open(&edge).await.get(&long).await.status(414);
     assert_eq!(origin.count("/a"), 0);
+}
+
+#[tokio::test]
+async fn routes_share_nothing_though_hosts_do_not_count() {
+    let (one, other) = (
+        Origin::with("/a", Answer::cached("one", "max-age=60")).await,
+        Origin::with("/a", Answer::cached("other", "max-age=60")).await,
+    );
+    let tables = format!(
+        "[origins.other]
+        servers = ['{}']
+        [[routes]]
+        name = 'other'
+        match = {{ host = 'other.test' }}
+        origin = 'other'
+        policy = 'all'
+        [[routes]]
+        name = 'rest'
+        match = {{ path = '/**' }}
+        origin = 'api'
+        policy = 'all'",
+        other.url()
+    );
+    let setup = Setup::before(&one).policy("key = { host = false }").only_these_routes();
+    let edge = setup.table(&tables).start().await;
+    for (host, expected) in [("one.test", "one"), ("other.test", "other"), ("two.test", "one")] {
+        edge.send(&Request::get("/a").host(host)).await.answered(200, expected);
+    }
+    assert_eq!((one.count("/a"), other.count("/a")), (1, 1));
+}
+
+#[tokio::test]
+async fn a_field_that_is_taken_away_on_its_way_chooses_no_route() {
+    let origin = Origin::start().await;
+    origin.answers_by("/a", echo("x-beta"));
+    let routes = "[[routes]]
+        name = 'beta'
+        match = { header = { X-Beta = true } }
+        origin = 'api'
+        policy = 'all'
+        [[routes]]
+        name = 'rest'
+        match = { path = '/**' }
+        origin = 'api'
+        policy = 'all'";
+    let edge = Setup::before(&origin).only_these_routes().table(routes).start().await;
+    let attack = Request::get("/a").field("Connection", "X-Beta").field("X-Beta", "1");
+    edge.send(&attack).await.answered(200, "");
+    edge.get_with("/a", "X-Beta", "1").await.answered(200, "1");
+    edge.get("/a").await.answered(200, "").hit();
 }

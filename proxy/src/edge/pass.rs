@@ -18,7 +18,7 @@ use crate::event::Failure;
 use crate::field::{self, hop};
 use crate::policy::admit::Arrival;
 use crate::policy::sanitised::{NOT_FOR_CLIENTS, Sanitised};
-use crate::policy::{decide, forward, identity, invalidate, post};
+use crate::policy::{decide, forward, invalidate, post};
 use crate::store::memory::Epoch;
 use crate::stored::{Body, Stored, StoredHead};
 use crate::time::{self, Timestamp};

@@ -8,6 +8,7 @@ use http::{HeaderMap, Method};
 
 use super::identity::{self, Edit};
 use super::request::{Ask, Plan, plan};
+use crate::field::hop;
 use crate::key::{Key, Target};
 
 /// A request, as far as it decides.
@@ -79,7 +80,9 @@ struct Lines<'a>(&'a HeaderMap);
 
 impl Fields for Lines<'_> {
     fn any(&self, name: &str, holds: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        self.0.get_all(name).iter().any(|line| holds(line.as_bytes()))
+        // What the origin does not get to see must not choose what its answer is stored as.
+        !hop::is_nominated(self.0, name)
+            && self.0.get_all(name).iter().any(|line| holds(line.as_bytes()))
     }
 }
 
