@@ -195,15 +195,19 @@ options! {
         cookies: List<NamePattern, 0, 16> = Optional, example r#"["theme"]"#;
         /// Whether phones, tablets and desktops get responses of their own. The origin is told in
         /// `Forebay-Device`: `mobile`, `tablet` or `desktop`. Where it names `User-Agent` in
-        /// `Vary`, it is this class that counts, and not the thousands of names of browsers.
+        /// `Vary`, it is this class that counts, and not the thousands of names of browsers: an
+        /// origin that does more with the name than to tell the class must not be asked so.
         device: bool = Default("false"), example "true";
         /// The languages that the origin has, the one for everybody else first. `Accept-Language`
         /// becomes the one that fits best (RFC 4647 §3.4), for the key and for the origin. Left
         /// out, it stays as it is, and counts only if `Vary` names it.
         languages: List<Language, 1, 64> = Optional, example r#"["en", "de", "pt-BR"]"#;
-        /// Whether `http` and `https` are apart.
+        /// Whether `http` and `https` are apart. If not, the origin is not told in
+        /// `X-Forwarded-Proto` by which a request came that may use the cache.
         scheme: bool = Default("true"), example "false";
-        /// Whether hosts are apart.
+        /// Whether hosts are apart. If not, those share that take the same route, and where a
+        /// request may use the cache, `Host` says to the origin what its `host` does, or else the
+        /// name of its first server: no client chooses the links that others are given.
         host: bool = Default("true"), example "false";
         /// How many responses one URL may have stored at a time, told apart by `Vary`, `headers`,
         /// `cookies`, `device` and `languages`. Past it the oldest goes.

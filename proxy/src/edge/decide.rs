@@ -79,9 +79,10 @@ pub(super) fn read(snapshot: &Arc<Snapshot>, session: &mut Session) -> Result<As
     let Decision { route, ask, plan, key, target, edits } = decision;
     let origin = snapshot.origins.get(&route.origin.name).ok_or(BROKEN_SETTINGS)?;
     let origin = Arc::clone(origin);
+    let counts = matches!(plan, Plan::Pass(..)) || route.policy.key.scheme;
     let client = Client {
         address,
-        scheme,
+        scheme: counts.then_some(scheme),
         host: target.authority().to_owned(),
         version: match head.version {
             Version::HTTP_2 => "2",
@@ -114,6 +115,7 @@ fn check(session: &Session) -> Result<(), Refusal> {
     let head = sound::Head {
         method: &head.method,
         version: head.version,
+        path: head.uri.path_and_query().map_or("", |path| path.as_str()),
         fields: &head.headers,
         raw: raw.as_deref().unwrap_or(b""),
     };

@@ -14,7 +14,7 @@ use super::lookup::{self, Forward};
 use crate::collapse::{Abandoned, Arriving, End, Lead, Opening};
 use crate::event::{Detail, Failure, Fwd};
 use crate::field::number;
-use crate::field::range::ByteRange;
+use crate::field::range::{ByteRange, ContentRange};
 use crate::origin::Exchange;
 use crate::policy::admit::{self, Admission, Arrival};
 use crate::policy::answer::Answer;
@@ -205,13 +205,20 @@ impl Fetch {
         head.part = stored.head.part;
         let fresh = Stored { head: Arc::new(head), body: stored.body.clone() };
         match admission.verdict {
-            Ok(()) if self.own_verdict().is_ok() => {
-                store(&self.shared, &self.order.asked, &fresh, self.epoch)
-            }
+            Ok(()) if self.own_verdict().is_ok() => self.update(stored, &fresh),
             Err(reason) if is_private(reason) => self.shared.store.invalidate(key),
             Ok(()) | Err(_) => {}
         }
         (fresh, admission.verdict)
+    }
+
+    /// Stores `fresh` in place of `stored`: which fields select may have changed.
+    fn update(&self, stored: &Stored, fresh: &Stored) {
+        let Asked { key, route, .. } = &*self.order.asked;
+        let most = route.policy.key.max_variants;
+        if self.shared.store.update(key, stored, fresh, most, self.epoch) == Err(Outdated) {
+            debug!("{key}: invalidated while it was on its way");
+        }
     }
 
     /// Adds what was missing to the stored part (RFC 9111 §3.4).
@@ -223,11 +230,16 @@ impl Fetch {
         kept: &HeaderMap,
     ) -> Result<(), Failure> {
         let answer = Sanitised::new(&head.headers).fields;
-        let admission = self.admit(head.status, &answer, true);
-        let fit = stored.head.part.as_ref().zip(admission.part.as_ref());
+        // What the new part leaves unsaid was said with the stored one: both together are judged.
+        let mut fields = freshen::updated(kept, &answer);
+        fields.remove(header::CONTENT_RANGE);
+        let admission = self.admit(StatusCode::OK, &fields, true);
+        let is_part = head.status == StatusCode::PARTIAL_CONTENT;
+        let part = is_part.then(|| ContentRange::parse(&answer)).flatten();
+        let fit = stored.head.part.as_ref().zip(part.as_ref());
         let fit = fit.and_then(|(held, new)| partial::fit((kept, held), (&answer, new)));
         let (Some(Fit { side, part: None }), Ok(())) = (fit, admission.verdict) else {
-            if head.status == StatusCode::PARTIAL_CONTENT {
+            if is_part {
                 // A part that does not make the whole is no answer to who wants it.
                 return self.take_whole(exchange).await;
             }
@@ -236,15 +248,12 @@ impl Fetch {
         let limit = self.max_object();
         let new = exchange.body(limit.saturating_sub(stored.body.length())).await?;
         let new = Body::new(new);
-        let said = admission.part.and_then(|part| part.range).map(ByteRange::length);
+        let said = part.and_then(|part| part.range).map(ByteRange::length);
         if said != Some(new.length()) {
             return self.take_whole(exchange).await;
         }
         exchange.finish().await;
-        let mut fields = freshen::updated(kept, &answer);
-        fields.remove(header::CONTENT_RANGE);
-        let mut combined = self.head(StatusCode::OK, Sanitised { fields }, &admission);
-        combined.part = None;
+        let combined = self.head(StatusCode::OK, Sanitised { fields }, &admission);
         let body = side.join(&stored.body, &new);
         let combined = Stored { head: Arc::new(combined), body };
         store(&self.shared, &self.order.asked, &combined, self.epoch);

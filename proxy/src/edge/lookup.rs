@@ -45,7 +45,11 @@ pub(super) fn look_up(shared: &Shared, asked: &Asked, fields: &HeaderMap, now: T
         let selecting = identity::vary(newest.unwrap_or_default(), rules);
         Found::Forward(Forward::new(why, stored, selecting))
     };
-    let Some(stored) = shelf.select(fields) else { return forward(Fwd::VaryMiss, None) };
+    // What was stored before the rules of the route changed may not keep apart what they do.
+    let names: Vec<_> = identity::selecting(rules).collect();
+    let Some(stored) = shelf.select(fields, &names) else {
+        return forward(Fwd::VaryMiss, None);
+    };
     let turn = asked.network_first().map(|route| move || route.turn(now));
     match look_up::judge(stored, &asked.wanted(fields), turn, now) {
         Use::Answer(reuse, answer, kept) => Found::Usable(stored.clone(), kept, reuse, answer),

@@ -18,7 +18,7 @@ use crate::event::Failure;
 use crate::field::{self, hop};
 use crate::policy::admit::Arrival;
 use crate::policy::sanitised::{NOT_FOR_CLIENTS, Sanitised};
-use crate::policy::{decide, forward, identity, invalidate, post};
+use crate::policy::{decide, forward, invalidate, post};
 use crate::store::memory::Epoch;
 use crate::stored::{Body, Stored, StoredHead};
 use crate::time::{self, Timestamp};
@@ -171,11 +171,8 @@ impl Passing {
             ranged: false,
         };
         let admission = post::kept(ask, target, asked, &arrival, rules)?;
-        // What answers a later `GET` is selected by what that would say.
-        let mut asked = asked.clone();
-        identity::apply(&identity::edits(&asked, &rules.key), &mut asked);
         Some(Keeping {
-            head: sanitised.stored(response.status, &admission, &asked),
+            head: sanitised.stored(response.status, &admission, asked),
             pieces: Vec::new(),
             length: 0,
             epoch: shared.store.epoch(),

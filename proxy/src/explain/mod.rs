@@ -280,7 +280,7 @@ impl Explainer<'_> {
         let shelf = self.known.and_then(|known| known.shelf.as_ref());
         let (why, stored) = match shelf {
             None => (Fwd::UriMiss, None),
-            Some(shelf) => match shelf.select(fields) {
+            Some(shelf) => match self.select(shelf, fields) {
                 None => (Fwd::VaryMiss, None),
                 Some(stored) => match self.judge(stored, fields) {
                     Ok(trail) => return Start::Hit(trail),
@@ -295,6 +295,12 @@ impl Explainer<'_> {
         let alone = self.known.is_some_and(|known| known.is_alone).then_some(Detail::HitForMiss);
         let detail = alone.or((why == Fwd::Miss).then_some(Detail::NetworkFirst));
         Start::Forward(Trail { fwd: Some(why), detail, ..Trail::default() }, stored)
+    }
+
+    /// The variant that a request with `fields` selects.
+    fn select<'a>(&self, shelf: &'a Shelf, fields: &HeaderMap) -> Option<&'a Stored> {
+        let names: Vec<_> = identity::selecting(&self.decision.route.policy.key).collect();
+        shelf.select(fields, &names)
     }
 
     /// How `stored` answers, or why it does not.
@@ -338,7 +344,7 @@ impl Explainer<'_> {
 
     fn variants(&self, known: &Known, fields: &HeaderMap) -> Vec<Variant> {
         let Some(shelf) = &known.shelf else { return Vec::new() };
-        let selected = shelf.select(fields).map(|stored| &stored.head);
+        let selected = self.select(shelf, fields).map(|stored| &stored.head);
         let variant = |stored: &Stored| Variant {
             status: stored.head.status.as_u16(),
             length: stored.body.length(),

@@ -65,6 +65,7 @@ const END_TO_END: &[&str] = &[
     "expect",
     "expires",
     "forebay-cache-control",
+    "forebay-device",
     "forwarded",
     "host",
     "if-match",
@@ -134,6 +135,14 @@ pub fn hop_by_hop(headers: &HeaderMap) -> Vec<HeaderName> {
     names
 }
 
+/// Whether `headers` say that the field `name` is for this hop only, which others are not told of.
+#[must_use]
+pub fn is_nominated(headers: &HeaderMap, name: &str) -> bool {
+    list::members(headers, &CONNECTION).any(|option| option.eq_ignore_ascii_case(name.as_bytes()))
+        && END_TO_END.binary_search(&name).is_err()
+        && !HOP_BY_HOP.iter().any(|known| known == name)
+}
+
 /// Whether a field is for all recipients, and so must not be nominated by `Connection`.
 #[must_use]
 pub fn is_end_to_end(name: &HeaderName) -> bool {
@@ -181,6 +190,16 @@ mod tests {
         check(&["a", ", x-secret"], &["a", "x-secret", "c"], &["c"]);
         check(&["close, not a name, \"c\""], &["c"], &["c"]);
         check(&["connection, connection"], &["c"], &["c"]);
+    }
+
+    #[test]
+    fn knows_what_is_nominated() {
+        let headers = testing::lines("connection", &["Upgrade, x-a", "cookie, X-B"]);
+        for (name, expected) in
+            [("x-a", true), ("x-b", true), ("x-c", false), ("cookie", false), ("upgrade", false)]
+        {
+            assert_eq!(is_nominated(&headers, name), expected, "{name}");
+        }
     }
 
     #[test]

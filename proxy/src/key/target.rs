@@ -210,6 +210,12 @@ impl Target {
         Self { path_and_query, ..self.clone() }
     }
 
+    /// The same on another host; `None` if that is no host.
+    #[must_use]
+    pub fn with_authority(&self, authority: &str) -> Option<Self> {
+        parsed(Self::with_scheme(self.scheme, authority, &self.path_and_query))
+    }
+
     /// The path and, behind a `?`, the query: what the origin should be asked for.
     #[must_use]
     pub fn path_and_query(&self) -> &str {

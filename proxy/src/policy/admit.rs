@@ -77,7 +77,7 @@ pub fn admit(ask: &Ask, arrival: &Arrival<'_>, path: &str, rules: &Policy) -> Ad
         .flatten();
     let freshness = source.freshness(lifetime.map_or(Seconds::ZERO, |(lifetime, _)| lifetime));
     let mut verdict = storable(ask, arrival, &said, rules);
-    if verdict.is_ok() && varies_beyond_requests(&vary) {
+    if verdict.is_ok() && varies_beyond_requests(&vary, rules) {
         verdict = Err(Detail::VaryStar);
     }
     if verdict.is_ok() && arrival.status == StatusCode::PARTIAL_CONTENT {
@@ -119,12 +119,14 @@ impl Admission {
 
 /// Whether no request can tell that it selects the same: everything selects, or the address of
 /// the client does, which the edge says in its own words.
-fn varies_beyond_requests(vary: &Vary) -> bool {
-    match vary {
+fn varies_beyond_requests(vary: &Vary, rules: &Policy) -> bool {
+    let address = "x-forwarded-for";
+    let said = match vary {
         Vary::Nothing => false,
         Vary::Everything => true,
-        Vary::Fields(names) => names.iter().any(|name| name == "x-forwarded-for"),
-    }
+        Vary::Fields(names) => names.iter().any(|name| name == address),
+    };
+    said || rules.key.headers.iter().any(|name| name == address)
 }
 
 /// Whether anything forbids to store it (RFC 9111 §3).
@@ -175,22 +177,27 @@ fn storable(
         return Err(Detail::SetCookie);
     }
     let is_typed = rules.types.as_ref().is_none_or(|types| is_one_of(arrival.fields, types));
-    if matches!(status.as_u16(), 200 | 203 | 206) && !is_typed {
+    if status.is_success() && status != StatusCode::NO_CONTENT && !is_typed {
         return Err(Detail::ContentType);
     }
     Ok(())
 }
 
 /// Whether the media type that `fields` tell is one of `types`, or under one that ends with `/*`.
+/// Where there are several, one reader takes the first and another the last: each has to be.
 fn is_one_of(fields: &HeaderMap, types: &[String]) -> bool {
-    let Some(said) = fields.get(header::CONTENT_TYPE) else { return false };
-    let said = said.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
-    types.iter().any(|one| match one.strip_suffix('*') {
-        Some(kind) => said
-            .split_at_checked(kind.len())
-            .is_some_and(|(start, _)| start.eq_ignore_ascii_case(kind.as_bytes())),
-        None => said.eq_ignore_ascii_case(one.as_bytes()),
-    })
+    let is_meant = |said: &HeaderValue| {
+        let said = said.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default();
+        let said = said.trim_ascii();
+        types.iter().any(|one| match one.strip_suffix('*') {
+            Some(kind) => said
+                .split_at_checked(kind.len())
+                .is_some_and(|(start, _)| start.eq_ignore_ascii_case(kind.as_bytes())),
+            None => said.eq_ignore_ascii_case(one.as_bytes()),
+        })
+    };
+    let said = fields.get_all(header::CONTENT_TYPE);
+    said.iter().next().is_some() && said.iter().all(is_meant)
 }
 
 /// Whether storing it could ever save anything, given that nothing forbids it.

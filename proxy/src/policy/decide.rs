@@ -8,6 +8,7 @@ use http::{HeaderMap, Method};
 
 use super::identity::{self, Edit};
 use super::request::{Ask, Plan, plan};
+use crate::field::hop;
 use crate::key::{Key, Target};
 
 /// A request, as far as it decides.
@@ -64,15 +65,13 @@ pub fn decide(routes: &Routes, request: &Request<'_>) -> Option<Decision> {
         Some(route)
     })?;
     let plan = plan(&ask, fields, &route.policy);
+    let rules = &route.policy.key;
+    let key = identity::key(target, route);
     // What is passed on stays as it is: nobody else will be given its answer.
     let (target, edits) = match plan {
-        Plan::LookUp => {
-            let rules = &route.policy.key;
-            (identity::asked(target, rules), identity::edits(fields, rules))
-        }
-        Plan::Pass(..) => (target.clone(), Vec::new()),
+        Plan::LookUp => (identity::asked(target, route), identity::edits(fields, rules)),
+        Plan::Pass(..) => (target.clone(), identity::class(fields, rules).into_iter().collect()),
     };
-    let key = identity::key(&target, route);
     Some(Decision { route: Arc::clone(route), ask, plan, key, target, edits })
 }
 
@@ -81,7 +80,9 @@ struct Lines<'a>(&'a HeaderMap);
 
 impl Fields for Lines<'_> {
     fn any(&self, name: &str, holds: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        self.0.get_all(name).iter().any(|line| holds(line.as_bytes()))
+        // What the origin does not get to see must not choose what its answer is stored as.
+        !hop::is_nominated(self.0, name)
+            && self.0.get_all(name).iter().any(|line| holds(line.as_bytes()))
     }
 }
 

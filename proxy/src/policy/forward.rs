@@ -44,8 +44,8 @@ const CONDITIONS: [HeaderName; 5] = [
 pub struct Client {
     /// The address; `None` when the cache asks for itself.
     pub address: Option<IpAddr>,
-    /// `http` or `https`.
-    pub scheme: &'static str,
+    /// `http` or `https`; `None` where an answer must not depend on it.
+    pub scheme: Option<&'static str>,
     /// The host that was asked for.
     pub host: String,
     /// The version that it spoke, as `Via` tells it (RFC 9110 §7.6.3).
@@ -99,7 +99,7 @@ pub fn vouched(client: &Client) -> impl Iterator<Item = (HeaderName, HeaderValue
     let address = client.address.map(|address| address.to_string());
     [
         (HeaderName::from_static("x-forwarded-for"), address),
-        (HeaderName::from_static("x-forwarded-proto"), Some(client.scheme.to_owned())),
+        (HeaderName::from_static("x-forwarded-proto"), client.scheme.map(str::to_owned)),
         (HeaderName::from_static("x-forwarded-host"), Some(client.host.clone())),
         (header::VIA, Some(format!("{} forebay", client.version))),
     ]
@@ -183,7 +183,7 @@ mod tests {
     fn client(address: Option<&str>) -> Client {
         Client {
             address: address.map(|address| address.parse().unwrap()),
-            scheme: "https",
+            scheme: Some("https"),
             host: "a.example".to_owned(),
             version: "1.1",
         }

@@ -3,27 +3,39 @@
 //!
 //! What does not count is kept from the origin, so that no stored response can depend on it.
 
-use forebay_config::{KeyRules, NamePattern, Route};
+use forebay_config::{KeyRules, NamePattern, OriginServer, Route};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::field::device::{self, Device};
-use crate::field::{coding, cookie, language};
+use crate::field::{coding, cookie, hop, language};
 use crate::key::query::parameters;
 use crate::key::{Key, Scope, Target};
+use crate::policy::forward;
 
 /// The key of `target` on `route`.
 #[must_use]
 pub fn key(target: &Target, route: &Route) -> Key {
     let rules = &route.policy.key;
-    // Where more than the URI chooses the route, and so the origin, one URI has an answer by each.
-    let by_route = route.is_conditional().then(|| ("route", Some(route.name.as_bytes())));
+    // Where more than what is in the key chooses the route, and so the origin, there is an answer
+    // by each.
+    let is_apart = route.is_conditional() || !rules.host;
+    let by_route = is_apart.then(|| ("route", Some(route.name.as_bytes())));
     Key::chosen(&counted(target, rules), scope(rules), by_route.into_iter())
 }
 
-/// What the origin is asked for in place of `target`.
+/// What the origin of `route` is asked for in place of `target`.
 #[must_use]
-pub fn asked(target: &Target, rules: &KeyRules) -> Target {
-    if rules.query.forward { target.clone() } else { counted(target, rules) }
+pub fn asked(target: &Target, route: &Route) -> Target {
+    let rules = &route.policy.key;
+    let asked = if rules.query.forward { target.clone() } else { counted(target, rules) };
+    if rules.host {
+        return asked;
+    }
+    // Which host this client named is not for the origin to know: one would choose the links that
+    // all others are given.
+    let servers = route.origin.servers.first().map(OriginServer::authority);
+    let own = route.origin.host.clone().or(servers);
+    own.and_then(|own| asked.with_authority(&own)).unwrap_or(asked)
 }
 
 /// `target` with only those parameters that count.
@@ -45,7 +57,7 @@ const fn scope(rules: &KeyRules) -> Scope {
     Scope { scheme: rules.scheme, host: rules.host }
 }
 
-/// Whether all that a request says in its query and its cookies counts, so that whoever saw the
+/// Whether all that a request says in its target and its cookies counts, so that whoever saw the
 /// whole of it gave an answer for its key.
 #[must_use]
 pub fn is_whole(target: &Target, asked: &HeaderMap, rules: &KeyRules) -> bool {
@@ -53,7 +65,9 @@ pub fn is_whole(target: &Target, asked: &HeaderMap, rules: &KeyRules) -> bool {
         names.iter().any(|name| name.matches(pair.name))
     };
     let cookies = rules.cookies.as_ref();
-    counted(target, rules) == *target
+    rules.scheme
+        && rules.host
+        && counted(target, rules) == *target
         && cookies.is_none_or(|names| cookie::pairs(asked).all(|pair| counts(pair, names)))
 }
 
@@ -64,25 +78,42 @@ pub type Edit = (HeaderName, Option<HeaderValue>);
 /// same say the same.
 #[must_use]
 pub fn edits(asked: &HeaderMap, rules: &KeyRules) -> Vec<Edit> {
-    let mut edits = Vec::new();
-    let mut edit = |name: HeaderName, value: Option<HeaderValue>| {
-        let mut lines = asked.get_all(&name).iter();
-        // What is said once, in that form, is left alone.
-        if lines.next() != value.as_ref() || lines.next().is_some() {
-            edits.push((name, value));
-        }
-    };
-    edit(header::ACCEPT_ENCODING, coding::accepted(asked).map(HeaderValue::from_static));
-    let class = rules.device.then(|| HeaderValue::from_static(Device::of(asked).as_str()));
-    edit(device::FOREBAY_DEVICE, class);
+    let mut edits: Vec<_> = unheard(asked).map(|name| (name, None)).collect();
+    let accepted = coding::accepted(asked).map(HeaderValue::from_static);
+    edits.extend(edit(asked, header::ACCEPT_ENCODING, accepted));
+    edits.extend(class(asked, rules));
     if let Some(language) = language::best(asked, &rules.languages) {
         let language = HeaderValue::from_str(language);
-        edit(header::ACCEPT_LANGUAGE, Some(language.expect("a language tag is a field value")));
+        let language = language.expect("a language tag is a field value");
+        edits.extend(edit(asked, header::ACCEPT_LANGUAGE, Some(language)));
     }
     if let Some(names) = &rules.cookies {
-        edit(header::COOKIE, chosen_cookies(asked, names));
+        edits.extend(edit(asked, header::COOKIE, chosen_cookies(asked, names)));
     }
     edits
+}
+
+/// What has to change in the fields of every request, also of one that is passed on: the class of
+/// the device is the edge's word and no client's.
+#[must_use]
+pub fn class(asked: &HeaderMap, rules: &KeyRules) -> Option<Edit> {
+    let class = rules.device.then(|| HeaderValue::from_static(Device::of(asked).as_str()));
+    edit(asked, device::FOREBAY_DEVICE, class)
+}
+
+/// The change that makes `asked` say `value` in `name`; nothing if it says just that.
+fn edit(asked: &HeaderMap, name: HeaderName, value: Option<HeaderValue>) -> Option<Edit> {
+    let mut lines = asked.get_all(&name).iter();
+    let is_said = lines.next() == value.as_ref() && lines.next().is_none();
+    (!is_said).then_some((name, value))
+}
+
+/// The fields of `asked` that no origin gets to see. If one of them selected, a client could have
+/// what the origin says without it stored as what it says to it.
+fn unheard(asked: &HeaderMap) -> impl Iterator<Item = HeaderName> {
+    // `Connection` itself says what becomes of the connection to the client.
+    let for_one_hop = hop::hop_by_hop(asked).into_iter().filter(|name| *name != header::CONNECTION);
+    for_one_hop.chain(forward::forged(asked))
 }
 
 /// The cookies that count, sorted by name.
@@ -148,7 +179,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::policy::testing::{head, print, rules};
+    use crate::policy::testing::{head, print, route, rules};
 
     fn target(path: &str) -> Target {
         Target::parse("http", "a.example", path).unwrap()
@@ -156,9 +187,10 @@ mod tests {
 
     #[track_caller]
     fn check_query(options: &str, path: &str, expected: &str) {
-        let rules = &rules(&format!("key = {{ query = {{ {options} }} }}")).key;
-        assert_eq!(counted(&target(path), rules).path_and_query(), expected, "{options} {path}");
-        assert_eq!(asked(&target(path), rules).path_and_query(), expected, "{options} {path}");
+        let route = &route(&format!("key = {{ query = {{ {options} }} }}"));
+        let counted = counted(&target(path), &route.policy.key);
+        assert_eq!(counted.path_and_query(), expected, "{options} {path}");
+        assert_eq!(asked(&target(path), route).path_and_query(), expected, "{options} {path}");
     }
 
     #[test]
@@ -198,9 +230,23 @@ mod tests {
 
     #[test]
     fn sends_the_query_as_it_came_where_that_is_wanted() {
-        let rules = &rules("key = { query = { deny = ['ts'], forward = true } }").key;
-        assert_eq!(asked(&target("/?ts=1&a=2"), rules).path_and_query(), "/?ts=1&a=2");
-        assert_eq!(counted(&target("/?ts=1&a=2"), rules).path_and_query(), "/?a=2");
+        let route = &route("key = { query = { deny = ['ts'], forward = true } }");
+        assert_eq!(asked(&target("/?ts=1&a=2"), route).path_and_query(), "/?ts=1&a=2");
+        assert_eq!(counted(&target("/?ts=1&a=2"), &route.policy.key).path_and_query(), "/?a=2");
+    }
+
+    #[test]
+    fn names_the_host_of_the_origin_where_hosts_do_not_count() {
+        let check = |options: &str, expected: &str| {
+            let route = route(options);
+            let asked = asked(&target("/x?y"), &route);
+            assert_eq!(asked.to_string(), format!("http://{expected}/x?y"), "{options}");
+            let other = Target::parse("http", "b.example", "/x?y").unwrap();
+            let is_one = key(&target("/x?y"), &route) == key(&other, &route);
+            assert_eq!(is_one, expected != "a.example", "{options}");
+        };
+        check("", "a.example");
+        check("key = { host = false }", "origin.example");
     }
 
     /// What a request with the fields `asked` says after the edits.
@@ -237,6 +283,36 @@ mod tests {
         let said = "User-Agent: x (iPhone) | Forebay-Device: evil";
         check_fields("device = true", said, "User-Agent: x (iPhone) | Forebay-Device: mobile");
         check_fields("device = true", "", "Forebay-Device: desktop");
+    }
+
+    #[test]
+    fn leaves_out_what_no_origin_gets_to_see() {
+        check_fields(
+            "headers = ['X-Tenant']",
+            "Connection: X-Tenant, close | X-Tenant: a | Accept: a/b",
+            "Connection: X-Tenant, close | Accept: a/b",
+        );
+        let forged = "X-Forwarded-Host: evil | X_Tenant: a | TE: trailers | Accept: a/b";
+        check_fields("", forged, "Accept: a/b");
+        // Nobody takes these away.
+        let said = "Connection: Forebay-Device, Accept-Language, Cookie";
+        check_fields(
+            "device = true, languages = ['en'], cookies = ['a']",
+            &format!("{said} | Cookie: a=1"),
+            &format!("{said} | Cookie: a=1 | Forebay-Device: desktop | Accept-Language: en"),
+        );
+    }
+
+    #[test]
+    fn tells_the_class_where_a_request_is_passed_on_too() {
+        let check = |options: &str, asked: &str, expected: Option<Option<&str>>| {
+            let edit = class(&head(asked), &rules(options).key);
+            let said = edit.map(|(_, value)| value.map(|it| it.to_str().unwrap().to_owned()));
+            assert_eq!(said, expected.map(|said| said.map(str::to_owned)), "{options} {asked}");
+        };
+        check("", "Accept-Encoding: deflate", None);
+        check("", "Forebay-Device: mobile", Some(None));
+        check("key = { device = true }", "Forebay-Device: mobile", Some(Some("desktop")));
     }
 
     #[test]
@@ -285,6 +361,8 @@ mod tests {
         check("query = { allow = ['a'] }", "/?a=1&b=2", "", false);
         check("cookies = ['theme']", "/", "Cookie: theme=1", true);
         check("cookies = ['theme']", "/", "Cookie: theme=1; sid=2", false);
+        check("host = false", "/", "", false);
+        check("scheme = false", "/", "", false);
     }
 
     proptest! {
@@ -295,9 +373,10 @@ mod tests {
                 "deny = ['b'], sort = true", "allow = [], sort = true",
             ][..]),
         ) {
-            let rules = &rules(&format!("key = {{ query = {{ {options} }} }}")).key;
+            let route = &route(&format!("key = {{ query = {{ {options} }} }}"));
+            let rules = &route.policy.key;
             if let Ok(target) = Target::parse("http", "a.example", &format!("/x?{query}")) {
-                let asked = asked(&target, rules);
+                let asked = asked(&target, route);
                 prop_assert_eq!(&asked, &counted(&target, rules));
                 // Twice is the same as once.
                 prop_assert_eq!(&asked, &counted(&asked, rules));

@@ -28,7 +28,7 @@ mod testing {
     use std::path::Path;
     use std::sync::Arc;
 
-    use forebay_config::Policy;
+    use forebay_config::{Policy, Route};
     use http::{HeaderMap, HeaderName, HeaderValue};
 
     use crate::stored::Freshness;
@@ -50,6 +50,11 @@ mod testing {
 
     /// The policy with these options, as a settings file has them.
     pub(super) fn rules(options: &str) -> Arc<Policy> {
+        Arc::clone(&route(options).policy)
+    }
+
+    /// A route with that policy.
+    pub(super) fn route(options: &str) -> Arc<Route> {
         let text = format!(
             "version = 1
             listeners.web.address = '127.0.0.1:0'
@@ -60,7 +65,7 @@ mod testing {
         );
         let settings = forebay_config::parse("test.toml", &text, Path::new(""), &|_| None);
         let settings = settings.unwrap_or_else(|faults| panic!("{faults}"));
-        Arc::clone(&settings.routes.iter().next().unwrap().policy)
+        Arc::clone(settings.routes.iter().next().unwrap())
     }
 
     /// The fields of a head, written `Name: value | Name: value`.

@@ -27,7 +27,10 @@ pub fn kept(
         return None;
     }
     let admission = admit(ask, arrival, target.path(), rules);
-    admission.verdict.is_ok().then_some(admission)
+    // A later `GET` would say something else in these: the origin gave no answer to that.
+    let edits = identity::edits(fields, &rules.key);
+    let is_as_asked = edits.iter().all(|(name, _)| !admission.vary.contains(name));
+    (admission.verdict.is_ok() && is_as_asked).then_some(admission)
 }
 
 #[cfg(test)]
@@ -71,5 +74,17 @@ mod tests {
         check("key = { query = { allow = [] } }", "POST", NAMED, false);
         check("key = { cookies = [] }", "POST", NAMED, true);
         check("key = { cookies = [] }", "POST | Cookie: sid=1", NAMED, false);
+        check("key = { host = false }", "POST", NAMED, false);
+    }
+
+    #[test]
+    fn keeps_nothing_that_a_get_would_have_asked_for_in_other_words() {
+        let varies = format!("{NAMED} | Vary: Accept-Encoding");
+        check("", "POST | Accept-Encoding: br, gzip", &varies, true);
+        check("", "POST | Accept-Encoding: deflate", &varies, false);
+        check("", "POST | Accept-Encoding: deflate", NAMED, true);
+        let languages = "key = { languages = ['en', 'de'] }";
+        check(languages, "POST | Accept-Language: de", NAMED, true);
+        check(languages, "POST | Accept-Language: fr", NAMED, false);
     }
 }

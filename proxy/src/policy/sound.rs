@@ -22,6 +22,8 @@ pub struct Head<'a> {
     pub method: &'a Method,
     /// Its version.
     pub version: Version,
+    /// Its path and query.
+    pub path: &'a str,
     /// Its fields.
     pub fields: &'a HeaderMap,
     /// All of it as it was sent; empty for HTTP/2.
@@ -78,6 +80,8 @@ pub fn check(head: &Head<'_>) -> Result<(), Unsound> {
     // HTTP/2 carries the parts of a target apart, and they were checked one by one.
     if head.version != Version::HTTP_2 {
         check_target(head.method, head.target().ok_or(Unsound::Malformed)?)?;
+    } else if head.path.len() > LONGEST_TARGET {
+        return Err(Unsound::TargetTooLong);
     }
     let bytes =
         |(name, value): (&http::HeaderName, &http::HeaderValue)| name.as_str().len() + value.len();
@@ -154,6 +158,7 @@ mod tests {
         let head = Head {
             method: &Method::GET,
             version: Version::HTTP_11,
+            path: "/",
             fields: &fields,
             raw: raw.as_bytes(),
         };
@@ -204,6 +209,7 @@ mod tests {
             let head = Head {
                 method: &Method::GET,
                 version: Version::HTTP_11,
+                path: "/",
                 fields: &fields,
                 raw: line.as_bytes(),
             };

@@ -80,11 +80,35 @@ impl Memory {
         most: usize,
         since: Epoch,
     ) -> Result<(), Outdated> {
+        self.put(key, stored, since, |shelf| shelf.with(stored.clone(), most))
+    }
+
+    /// Stores `stored`, as one of `most` variants, in place of `old`, which it updates.
+    ///
+    /// # Errors
+    ///
+    /// [`Outdated`] if `key` was invalidated since; nothing is stored then.
+    pub fn update(
+        &self,
+        key: &Key,
+        old: &Stored,
+        stored: &Stored,
+        most: usize,
+        since: Epoch,
+    ) -> Result<(), Outdated> {
+        self.put(key, stored, since, |shelf| shelf.with_update(old, stored.clone(), most))
+    }
+
+    /// Stores what was asked for at `since` on the shelf that `add` makes of the one under `key`.
+    fn put(
+        &self,
+        key: &Key,
+        stored: &Stored,
+        since: Epoch,
+        add: impl FnOnce(Shelf) -> Shelf,
+    ) -> Result<(), Outdated> {
         self.shelves.entry_by_ref(key).and_upsert_with(|shelf| {
-            shelf.map_or_else(
-                || Shelf::new(stored.clone()),
-                |shelf| shelf.into_value().with(stored.clone(), most),
-            )
+            shelf.map_or_else(|| Shelf::new(stored.clone()), |shelf| add(shelf.into_value()))
         });
         if stored.size() > HOLD_AT_ONCE {
             self.shelves.run_pending_tasks();
@@ -139,7 +163,7 @@ mod tests {
 
     fn found(memory: &Memory, path: &str) -> Option<String> {
         let shelf = memory.look_up(&key(path))?;
-        shelf.select(&HeaderMap::new()).map(body)
+        shelf.select(&HeaderMap::new(), &[]).map(body)
     }
 
     #[test]
@@ -163,7 +187,7 @@ mod tests {
         }
         let shelf = memory.look_up(&key("/a")).unwrap();
         for value in ["1", "2"] {
-            assert_eq!(shelf.select(&request("x-a", value)).map(body).as_deref(), Some(value));
+            assert_eq!(shelf.select(&request("x-a", value), &[]).map(body).as_deref(), Some(value));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use crate::stored::Stored;
 
@@ -34,10 +34,22 @@ impl Shelf {
         Self { variants }
     }
 
-    /// The newest variant that `request` selects.
+    /// The same with `stored` in place of `old`, which it updates: what `old` was selected by holds
+    /// no more.
     #[must_use]
-    pub fn select(&self, request: &HeaderMap) -> Option<&Stored> {
-        self.variants.iter().find(|stored| stored.head.selecting.matches(request))
+    pub fn with_update(&self, old: &Stored, stored: Stored, most: usize) -> Self {
+        let is_other = |other: &&Stored| !Arc::ptr_eq(&other.head, &old.head);
+        Self { variants: self.variants.iter().filter(is_other).cloned().collect() }
+            .with(stored, most)
+    }
+
+    /// The newest variant that `request` selects, of those that were selected by `names` at least.
+    #[must_use]
+    pub fn select(&self, request: &HeaderMap, names: &[HeaderName]) -> Option<&Stored> {
+        self.variants.iter().find(|stored| {
+            let selecting = &stored.head.selecting;
+            names.iter().all(|name| selecting.names().contains(name)) && selecting.matches(request)
+        })
     }
 
     /// The newest variant: it tells which request fields select.
@@ -79,7 +91,7 @@ mod tests {
     }
 
     fn selected(shelf: &Shelf, tongue: &str) -> Option<String> {
-        shelf.select(&request("x-tongue", tongue)).map(body)
+        shelf.select(&request("x-tongue", tongue), &[]).map(body)
     }
 
     #[test]
@@ -88,7 +100,7 @@ mod tests {
         assert_eq!(selected(&shelf, "en").as_deref(), Some("en"));
         assert_eq!(selected(&shelf, "de").as_deref(), Some("de"));
         assert_eq!(selected(&shelf, "fr"), None);
-        assert!(shelf.select(&HeaderMap::new()).is_none());
+        assert!(shelf.select(&HeaderMap::new(), &[]).is_none());
     }
 
     #[test]
