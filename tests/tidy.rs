@@ -46,7 +46,8 @@ const BELOW_EDGE: &[&str] = &[
     "observe",
     "transform",
 ];
-const BELOW_EXPLAIN: &[&str] = &["time", "field", "key", "stored", "event", "policy", "edge"];
+const BELOW_EXPLAIN: &[&str] =
+    &["time", "field", "key", "stored", "event", "policy", "store", "edge"];
 /// The modules that no layer above binds: they may name all, and nothing below may name them.
 const WIRING: &[&str] = &["admin", "cli", "server"];
 

@@ -22,6 +22,7 @@ use crate::policy::look_up::{self, Use, Wanted};
 use crate::policy::request::Plan;
 use crate::policy::rest::Turn;
 use crate::policy::status::cache_status;
+use crate::store::shelf::Shelf;
 use crate::stored::Stored;
 use crate::time::Timestamp;
 pub use answer::OfResponse;
