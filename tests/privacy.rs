@@ -246,3 +246,26 @@ async fn d08_an_interim_response_is_for_the_one_who_leads() {
     let head = second.head().await;
     assert_eq!(head.code, 200, "{head}");
 }
+
+#[tokio::test]
+async fn d10_tells_the_key_only_to_who_knows_the_secret() {
+    let origin = Origin::with("/a", Answer::cached("a", "max-age=60")).await;
+    let server = "threads = 1\ndebug_secret = \"hunter2\"";
+    let edge = Setup::before(&origin).server(server).start().await;
+    let debug = "Forebay-Debug";
+    for target in ["/a?b=1", "/a?b=1", "/none"] {
+        let told = edge.get_with(target, debug, "hunter2").await;
+        let key = told.cache_status_value("key").unwrap_or_else(|| panic!("{told}"));
+        assert!(key.contains(&format!("http://edge.test{target}")), "{told}");
+        let route = told.cache_status_value("route").unwrap_or_else(|| panic!("{told}"));
+        assert!(route.contains("all (") && route.contains("line "), "{told}");
+        for guess in ["hunter", "hunter22", ""] {
+            let reply = edge.get_with(target, debug, guess).await;
+            assert_eq!(reply.cache_status_value("key"), None, "{reply}");
+        }
+    }
+    assert!(origin.all().iter().all(|request| request.field("forebay-debug").is_none()));
+    let silent = Edge::before(&origin).await;
+    let reply = silent.get_with("/a", debug, "").await;
+    assert_eq!(reply.cache_status_value("key"), None, "{reply}");
+}

@@ -15,8 +15,8 @@ use crate::options::{self, Options, PRESETS};
 use crate::pattern::{PathPattern, PathPatterns, fit_together};
 use crate::routing::{Route, Routes};
 use crate::settings::{
-    Admin, BypassIf, Cache, KeyRules, Listener, Origin, Policy, QueryRules, Server, Settings,
-    Strategy, Timeouts, Tls,
+    Admin, BypassIf, Cache, KeyRules, Listener, Origin, Policy, QueryRules, Secret, Server,
+    Settings, Strategy, Timeouts, Tls,
 };
 
 /// The variable whose value is the token of the admin listener if the file has none.
@@ -78,8 +78,8 @@ fn listeners(named: &Named<options::Listener, 1>) -> Vec<Listener> {
 
 fn admin(decoder: &mut Decoder<'_>, admin: &options::Admin) -> Option<Admin> {
     let address = admin.address.as_ref()?;
-    let written = admin.token.as_ref().map(|token| token.value.0.clone());
-    let token = written.or_else(|| decoder.variable(TOKEN_VARIABLE));
+    let written = value(&admin.token);
+    let token = written.or_else(|| decoder.variable(TOKEN_VARIABLE).map(Secret::new));
     let open = token.is_none() && !address.value.ip().is_loopback();
     if open && !decoder.has_reported("admin.token") {
         let expected = "a loopback address, or admin.token beside it";
@@ -115,6 +115,7 @@ fn server(server: &options::Server) -> Option<Server> {
         grace: value(&server.grace)?,
         upgrade_socket: value(&server.upgrade_socket),
         watch: value(&server.watch)?,
+        debug_secret: value(&server.debug_secret),
     })
 }
 

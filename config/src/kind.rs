@@ -7,6 +7,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use crate::decode::{Decoder, Node, Printed, Text, Value, Written, shown};
+use crate::settings::Secret;
 use crate::shape::Shape;
 use crate::text::{self, Unread};
 
@@ -237,16 +238,6 @@ impl Text for HostOverride {
     }
 }
 
-/// A value that no message repeats.
-#[derive(Clone)]
-pub(crate) struct Secret(pub(crate) String);
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("<hidden>")
-    }
-}
-
 impl Value for Secret {
     fn expected() -> String {
         "a token of visible ASCII characters".to_owned()
@@ -256,7 +247,7 @@ impl Value for Secret {
         let found = if node.get_ref().is_str() {
             let secret = decoder.string(node, &Self::expected())?;
             if !secret.is_empty() && secret.chars().all(|c| c.is_ascii_graphic()) {
-                return Some(Self(secret));
+                return Some(Self::new(secret));
             }
             if secret.is_empty() { "an empty string" } else { "other characters" }
         } else {

@@ -31,7 +31,7 @@ pub use pattern::{HostPattern, PathPattern, PathPatterns};
 pub use routing::{Mismatch, Route, RouteRequest, Routes, covers};
 pub use settings::{
     Admin, BypassIf, Cache, Change, KeyRules, Listener, Origin, OriginServer, Policy, QueryRules,
-    Server, SetCookie, Settings, Strategy, Timeouts, Tls, TtlMode,
+    Secret, Server, SetCookie, Settings, Strategy, Timeouts, Tls, TtlMode,
 };
 
 /// Reads the text of a settings file into checked settings.

@@ -8,11 +8,11 @@ use crate::condition::written::{Conditions, Extension, FieldName, Method, Parame
 use crate::declare::{options, words};
 use crate::kind::{
     ByStatus, Bytes, HostOverride, Language, List, MediaType, Name, Named, OneOrMany, Reference,
-    Secret, Threads, Token, Variants, Version, Wait,
+    Threads, Token, Variants, Version, Wait,
 };
 use crate::name::NamePattern;
 use crate::pattern::{HostPattern, PathPattern};
-use crate::settings::{OriginServer, SetCookie, Strategy, TtlMode};
+use crate::settings::{OriginServer, Secret, SetCookie, Strategy, TtlMode};
 
 /// The built-in policies, in the language of the file.
 pub(crate) const PRESETS: &str = include_str!("presets.toml");
@@ -118,6 +118,10 @@ options! {
         /// and read when it has been the same for a second. SIGHUP, and `POST /reload` on the
         /// admin listener, have it read again at any time.
         watch: bool = Default("false"), example "true";
+        /// What a client sends in the field `Forebay-Debug` to be told, in `Cache-Status`, the key
+        /// that was looked up and the route, and where that stands. The origin never sees the
+        /// field. Left out, nobody is told.
+        debug_secret: Secret = Optional, example r#""${FOREBAY_DEBUG_SECRET}""#;
     }
 
     /// How the responses of a route are cached.
@@ -126,9 +130,9 @@ options! {
         ///
         /// - `"cache-first"`: the cache, while the stored response is fresh
         /// - `"network-first"`: the origin, every time; the stored response answers if the origin
-        ///   fails, or has not answered by `deadline`. An origin that fails is then left alone for
-        ///   a second, and up to half a minute if it keeps failing, while the stored response
-        ///   answers
+        ///   fails, or has not answered by `deadline`. The origin is then not asked for that URL
+        ///   for a second, and up to half a minute if it keeps failing, while the stored response
+        ///   answers; nor for any URL of the route, if it cannot be reached at all
         /// - `"stale-while-revalidate"`: the cache, also while the stored response is stale, which
         ///   is then revalidated in the background, for a day if nobody says how long
         /// - `"bypass"`: the origin, every time, and nothing is stored

@@ -139,21 +139,35 @@ pub struct Timeouts {
     pub read: Duration,
 }
 
-/// The listener for operators.
+/// A text that no log has.
 #[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub(crate) const fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text, which must not be printed.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<hidden>")
+    }
+}
+
+/// The listener for operators.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admin {
     /// IP address and port.
     pub address: SocketAddr,
     /// The bearer token to demand; always there if the address is not loopback.
-    pub token: Option<String>,
-}
-
-/// Leaves the token out, so that no log has it.
-impl fmt::Debug for Admin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let token = self.token.as_ref().map(|_| "<hidden>");
-        f.debug_struct("Admin").field("address", &self.address).field("token", &token).finish()
-    }
+    pub token: Option<Secret>,
 }
 
 /// How much is stored.
@@ -176,6 +190,8 @@ pub struct Server {
     pub upgrade_socket: Option<PathBuf>,
     /// Whether the settings file is read again when it changes.
     pub watch: bool,
+    /// What a client sends to be told the key and more.
+    pub debug_secret: Option<Secret>,
 }
 
 /// What is asked first, the cache or the origin.

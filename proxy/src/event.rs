@@ -223,6 +223,17 @@ pub struct Trail {
     pub waited: Option<Duration>,
 }
 
+/// What a client is told beside the trail if it shows that it may know.
+#[derive(Clone, Debug)]
+pub struct Disclosed {
+    /// The key that it was looked up under.
+    pub key: String,
+    /// The route that it took.
+    pub route: Arc<str>,
+    /// Where that begins in the settings.
+    pub place: String,
+}
+
 impl Trail {
     /// Notes that the origin answered with `status`, and whether that was stored.
     pub fn note_answer(&mut self, status: u16, verdict: Result<(), Detail>) {

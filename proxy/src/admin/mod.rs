@@ -148,7 +148,7 @@ impl Admin {
         let given = fields.get(header::AUTHORIZATION).map(http::HeaderValue::as_bytes);
         let given = given.and_then(|value| value.split_at_checked(SCHEME.len()));
         given.is_some_and(|(scheme, given)| {
-            scheme.eq_ignore_ascii_case(SCHEME) && given.ct_eq(token.as_bytes()).into()
+            scheme.eq_ignore_ascii_case(SCHEME) && given.ct_eq(token.reveal().as_bytes()).into()
         })
     }
 

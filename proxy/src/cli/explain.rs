@@ -100,7 +100,10 @@ fn ask(arguments: &Arguments, written: &Written) -> Result<String, Refusal> {
         Some(url) => (url.trim_end_matches('/').to_owned(), None),
         None => {
             let admin = settings(arguments)?.admin;
-            (format!("http://{}", admin.address), admin.token)
+            (
+                format!("http://{}", admin.address),
+                admin.token.map(|token| token.reveal().to_owned()),
+            )
         }
     };
     let token = token.or_else(|| settings_file::variable(TOKEN_VARIABLE));

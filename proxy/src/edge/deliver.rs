@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::{Context, downstream};
 use crate::collapse::{Arriving, End, Passenger};
-use crate::event::{Failure, Trail};
+use crate::event::Failure;
 use crate::field::age;
 use crate::field::range::ByteRange;
 use crate::policy::answer::{self, Answer};
@@ -212,7 +212,7 @@ pub(super) async fn send(
         session.set_keepalive(None);
     }
     let mut head = head(reply.status, reply.fields, framing);
-    sign(&mut head, &context.trail)?;
+    sign(&mut head, context)?;
     downstream::keep_date(session, &head);
     write_head(session, head).await?;
     if framing == Framing::NoBody || to_head {
@@ -348,9 +348,14 @@ fn head(status: StatusCode, mut fields: HeaderMap, framing: Framing) -> Response
 }
 
 /// Says who answers, and how it came about.
-pub(super) fn sign(head: &mut ResponseHeader, trail: &Trail) -> Result<(), BError> {
+pub(super) fn sign(head: &mut ResponseHeader, context: &Context) -> Result<(), BError> {
+    let trail = &context.trail;
+    let mut answered = status::cache_status(trail);
+    if let Some(disclosed) = &context.disclosed {
+        status::disclose(&mut answered, disclosed);
+    }
     head.append_header(header::VIA, "1.1 forebay")?;
-    head.append_header(CACHE_STATUS, status::cache_status(trail))?;
+    head.append_header(CACHE_STATUS, answered)?;
     head.append_header(SERVER_TIMING, status::server_timing(trail))?;
     Ok(())
 }

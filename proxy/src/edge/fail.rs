@@ -9,7 +9,7 @@ use pingora::proxy::{FailToProxy, Session};
 use pingora::{BError, Error, ErrorSource, ErrorType};
 
 use super::{Context, deliver};
-use crate::event::{Detail, Failure, Trail};
+use crate::event::{Detail, Failure};
 use crate::origin;
 
 /// What an error is answered with.
@@ -58,7 +58,7 @@ pub(super) async fn failed(
         return FailToProxy { error_code: 0, can_reuse_downstream: false };
     };
     context.trail.detail = detail.or(context.trail.detail);
-    if let Err(error) = refuse(session, &context.trail, status).await {
+    if let Err(error) = refuse(session, context, status).await {
         debug!("cannot tell the client: {error}");
     }
     FailToProxy { error_code: status.as_u16(), can_reuse_downstream: false }
@@ -67,7 +67,7 @@ pub(super) async fn failed(
 /// Answers with `status` and one line that says it.
 pub(super) async fn refuse(
     session: &mut Session,
-    trail: &Trail,
+    context: &Context,
     status: StatusCode,
 ) -> Result<(), BError> {
     if status.is_server_error() {
@@ -78,7 +78,7 @@ pub(super) async fn refuse(
     head.insert_header(header::CONTENT_TYPE, "text/plain; charset=utf-8")?;
     head.insert_header(header::CONTENT_LENGTH, text.len().to_string())?;
     head.insert_header(header::CACHE_CONTROL, "no-store")?;
-    deliver::sign(&mut head, trail)?;
+    deliver::sign(&mut head, context)?;
     let bodiless = session.req_header().method == Method::HEAD;
     let session = session.as_downstream_mut();
     deliver::write_head(session, head).await?;

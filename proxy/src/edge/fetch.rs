@@ -122,7 +122,7 @@ impl Fetch {
         // Boxed, since it is large and this is asked from several places.
         let asking = Box::pin(self.answer_to(&request));
         match asked.network_first() {
-            Some(route) => route.watch(asking).await,
+            Some(route) => route.watch(&asked.key, asking).await,
             None => asking.await,
         }
     }

@@ -47,7 +47,7 @@ pub(super) async fn answer(
     };
     if asked.ask.directives.only_if_cached {
         context.trail.detail = Some(Detail::OnlyIfCached);
-        return fail::refuse(session, &context.trail, StatusCode::GATEWAY_TIMEOUT).await;
+        return fail::refuse(session, context, StatusCode::GATEWAY_TIMEOUT).await;
     }
     let fields = Arc::new(fields.clone());
     let request = Forwarding { shared, asked: Arc::new(asked), fields, forward };
@@ -358,7 +358,7 @@ impl Forwarding<'_> {
         }
         // An error of the origin's own is told by its status.
         context.trail.detail = status.is_none().then(|| failure.detail());
-        fail::refuse(session, &context.trail, status.unwrap_or(failure.status())).await
+        fail::refuse(session, context, status.unwrap_or(failure.status())).await
     }
 
     /// What is stored, as an answer without the origin, if `may` lets it in spite of `trouble`.

@@ -50,7 +50,7 @@ pub(super) fn look_up(shared: &Shared, asked: &Asked, fields: &HeaderMap, now: T
     let Some(stored) = shelf.select(fields, &names) else {
         return forward(Fwd::VaryMiss, None);
     };
-    let turn = asked.network_first().map(|route| move || route.turn(now));
+    let turn = asked.network_first().map(|route| move || route.turn(&asked.key, now));
     match look_up::judge(stored, &asked.wanted(fields), turn, now) {
         Use::Answer(reuse, answer, kept) => Found::Usable(stored.clone(), kept, reuse, answer),
         Use::Forward(why) => forward(why, Some(stored.clone())),

@@ -2,6 +2,7 @@
 
 mod decide;
 mod deliver;
+mod disclose;
 mod downstream;
 mod fail;
 mod fetch;
@@ -29,7 +30,7 @@ pub use shared::{Known, Shared};
 use snapshot::Held;
 pub use snapshot::{Loaded, Snapshot};
 
-use crate::event::{Answered, Trail};
+use crate::event::{Answered, Disclosed, Trail};
 use crate::policy::request::Plan;
 
 /// The edge, as pingora drives it.
@@ -54,6 +55,8 @@ pub struct Context {
     route: Option<Arc<Route>>,
     trail: Trail,
     passing: Option<pass::Passing>,
+    /// What the client is told beside the trail.
+    disclosed: Option<Disclosed>,
 }
 
 #[async_trait]
@@ -67,6 +70,7 @@ impl ProxyHttp for Edge {
             route: None,
             trail: Trail::default(),
             passing: None,
+            disclosed: None,
         }
     }
 
@@ -85,17 +89,20 @@ impl ProxyHttp for Edge {
         // Who has said all there is to say may still want the answer (RFC 9112 §9.6).
         session.set_abort_on_close(false);
         downstream::head_is_whole(session);
+        let secret = context.snapshot.settings.server.debug_secret.as_ref();
+        let discloses = disclose::shows(session.req_header_mut(), secret);
         let asked = match decide::read(&context.snapshot, session) {
             Ok(asked) => asked,
             Err(refusal) => {
                 context.trail.detail = Some(refusal.detail);
                 // Whatever follows on this connection may be part of what was refused.
                 session.set_keepalive(None);
-                fail::refuse(session, &context.trail, refusal.status).await?;
+                fail::refuse(session, context, refusal.status).await?;
                 return Ok(true);
             }
         };
         context.route = Some(Arc::clone(&asked.route));
+        context.disclosed = discloses.then(|| disclose::of(&asked));
         match asked.plan {
             Plan::LookUp => {
                 let answered = follow::answer(&self.shared, session, context, asked).await;

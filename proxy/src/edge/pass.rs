@@ -105,7 +105,7 @@ pub(super) fn response(
         downstream::keep_date(session, response);
     }
     downstream::is_arriving(session);
-    deliver::sign(response, &context.trail)
+    deliver::sign(response, context)
 }
 
 /// Removes what is for one hop, but for what pingora frames the body by.

@@ -84,9 +84,10 @@ impl Shared {
     /// What is known that concerns a request about which `decision` was made.
     #[must_use]
     pub fn known(&self, snapshot: &Snapshot, decision: &Decision, now: Timestamp) -> Known {
+        let route = snapshot.network_first.of(&decision.route);
         Known {
             shelf: self.store.look_up(&decision.key),
-            turn: snapshot.network_first.of(&decision.route).map(|route| route.outlook(now)),
+            turn: route.map(|route| route.outlook(&decision.key, now)),
             is_alone: self.flights.is_alone(&decision.key),
         }
     }

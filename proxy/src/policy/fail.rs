@@ -14,13 +14,6 @@ pub const fn is_error(status: StatusCode) -> bool {
     matches!(status.as_u16(), 500 | 502 | 503 | 504)
 }
 
-/// Whether a status says that the origin, or what is behind it, is down or has too much to do. A
-/// 500 may be the fault of one page.
-#[must_use]
-pub const fn is_down(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 502..=504)
-}
-
 /// What went wrong with a forward request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
@@ -114,13 +107,6 @@ mod tests {
         let errors: Vec<u16> =
             (100..600).filter(|status| is_error(StatusCode::from_u16(*status).unwrap())).collect();
         assert_eq!(errors, [500, 502, 503, 504]);
-    }
-
-    #[test]
-    fn knows_the_statuses_of_an_origin_that_is_down() {
-        let down: Vec<u16> =
-            (100..600).filter(|status| is_down(StatusCode::from_u16(*status).unwrap())).collect();
-        assert_eq!(down, [502, 503, 504]);
     }
 
     #[test]

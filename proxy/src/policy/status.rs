@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::event::Trail;
+use crate::event::{Disclosed, Trail};
 
 /// The name under which this cache speaks of itself.
 pub const NAME: &str = "forebay";
@@ -35,6 +35,28 @@ pub fn cache_status(trail: &Trail) -> String {
         text.push_str(detail.token());
     }
     text
+}
+
+/// Adds to a member of `Cache-Status` what is disclosed: the key (RFC 9211 §2.7), and the route as
+/// a parameter of our own.
+pub fn disclose(text: &mut String, disclosed: &Disclosed) {
+    let Disclosed { key, route, place } = disclosed;
+    for (name, value) in [("; key=", key.as_str()), ("; route=", &format!("{route} ({place})"))] {
+        text.push_str(name);
+        quoted(text, value);
+    }
+}
+
+/// Adds a string of a structured field (RFC 8941 §3.3.3); what cannot stand in one is left out.
+fn quoted(text: &mut String, value: &str) {
+    text.push('"');
+    for c in value.chars().filter(|c| matches!(c, ' '..='~')) {
+        if matches!(c, '"' | '\\') {
+            text.push('\\');
+        }
+        text.push(c);
+    }
+    text.push('"');
 }
 
 /// Prints `Server-Timing` for `trail`: how it was answered, and how long the origin took.
@@ -72,6 +94,17 @@ mod tests {
 
     use super::*;
     use crate::event::{Detail, Fwd};
+
+    #[test]
+    fn discloses_the_key_and_the_route_as_strings() {
+        let mut text = "forebay; hit".to_owned();
+        let key = "http://a.example/\u{e9}?\"b\" {c: \\n}".to_owned();
+        let place = "line 7".to_owned();
+        disclose(&mut text, &Disclosed { key, route: "all".into(), place });
+        let expected =
+            "forebay; hit; key=\"http://a.example/?\\\"b\\\" {c: \\\\n}\"; route=\"all (line 7)\"";
+        assert_eq!(text, expected);
+    }
 
     /// Every fact that is told beside a reason.
     const DETAILS: [Detail; 11] = [
