@@ -31,7 +31,7 @@ pub fn pairs(headers: &HeaderMap) -> impl Iterator<Item = Pair<'_>> {
 /// stands in the field.
 ///
 /// Some split at commas and whitespace too, and some read `.`, `[` and a space as `_`.
-pub fn any_name<'a>(headers: &'a HeaderMap, is_meant: impl Fn(&[u8]) -> bool) -> Option<&'a [u8]> {
+pub fn any_name(headers: &HeaderMap, is_meant: impl Fn(&[u8]) -> bool) -> Option<&[u8]> {
     let border = |byte: &u8| matches!(byte, b';' | b',' | b' ' | b'\t');
     let lines = headers.get_all(header::COOKIE).iter().map(http::HeaderValue::as_bytes);
     let loose = lines.flat_map(|line| line.split(border)).filter(|piece| !piece.is_empty());
