@@ -535,3 +535,37 @@ async fn a_field_that_is_taken_away_on_its_way_chooses_no_route() {
     edge.get_with("/a", "X-Beta", "1").await.answered(200, "1");
     edge.get("/a").await.answered(200, "").hit();
 }
+
+#[tokio::test]
+async fn what_was_stored_before_a_rule_was_written_answers_nobody_it_tells_apart() {
+    let origin = Origin::start().await;
+    origin.answers_by("/a", echo("x-tenant"));
+    let edge = Setup::before(&origin).start().await;
+    edge.get_with("/a", "X-Tenant", "one").await.answered(200, "one");
+    edge.get_with("/a", "X-Tenant", "two").await.answered(200, "one").hit();
+    edge.rewrite(&Setup::before(&origin).policy("key = { headers = ['X-Tenant'] }").text());
+    edge.reload().await.status(200);
+    for tenant in ["one", "two"] {
+        let reply = edge.get_with("/a", "X-Tenant", tenant).await;
+        reply.answered(200, tenant).cache_status("forebay; fwd=vary-miss; stored");
+        edge.get_with("/a", "X-Tenant", tenant).await.answered(200, tenant).hit();
+    }
+}
+
+#[tokio::test]
+async fn what_stands_in_for_an_origin_that_fails_is_of_the_same_variant() {
+    let origin = Origin::start().await;
+    origin.answers_by("/a", |request| match request.field("x-fail") {
+        Some(_) => Answer::status(503),
+        None => echo("cookie")(request),
+    });
+    let policy = "strategy = 'network-first'\nkey = { cookies = ['theme'] }";
+    let edge = Edge::with_policy(&origin, policy).await;
+    for theme in ["theme=dark", "theme=light"] {
+        edge.get_with("/a", "Cookie", &format!("sid=1; {theme}")).await.answered(200, theme);
+    }
+    for theme in ["theme=light", "theme=dark"] {
+        let failing = Request::get("/a").field("Cookie", theme).field("X-Fail", "1");
+        edge.send(&failing).await.answered(200, theme);
+    }
+}
