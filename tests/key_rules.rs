@@ -333,21 +333,28 @@ async fn after_post(options: &str, post: Request, get: &Request) -> Reply {
 
 #[tokio::test]
 async fn an_answer_to_post_is_kept_only_if_all_of_its_request_counts() {
-    let post = || Request::new("POST", "/a?b=1");
-    let get = Request::get("/a?b=1");
-    for (options, post) in [
-        ("query = { allow = ['c'] }", post()),
-        ("query = { sort = true }", Request::new("POST", "/a?c=1&b=1")),
-        ("cookies = ['theme']", post().field("Cookie", "sid=1")),
-        ("host = false", post()),
-        ("scheme = false", post()),
-        ("", post().field("Accept-Encoding", "deflate")),
-        ("languages = ['en', 'de']", post().field("Accept-Language", "fr")),
-        ("headers = ['X-Tenant']", post().field("Connection", "X-Tenant").field("X-Tenant", "one")),
+    let post = |name, value| Request::new("POST", "/a?b=1").field(name, value);
+    let get = |name, value| Request::get("/a?b=1").field(name, value);
+    for (options, post, get) in [
+        ("query = { allow = ['c'] }", post("X-A", ""), Request::get("/a")),
+        ("cookies = ['theme']", post("Cookie", "sid=1"), get("X-A", "")),
+        ("host = false", post("X-A", ""), get("X-A", "")),
+        ("scheme = false", post("X-A", ""), get("X-A", "")),
+        ("", post("Accept-Encoding", "deflate"), get("Accept-Encoding", "identity")),
+        ("languages = ['en', 'de']", post("Accept-Language", "fr"), get("X-A", "")),
+        (
+            "headers = ['X-Tenant']",
+            post("X-Tenant", "one").field("Connection", "X-Tenant"),
+            get("X-Tenant", "one"),
+        ),
     ] {
         let reply = after_post(options, post, &get).await;
         assert!(reply.text().starts_with("GET"), "{options}: {reply}");
     }
+    let other_order = Request::new("POST", "/a?c=1&b=1");
+    let get = Request::get("/a?b=1&c=1");
+    let reply = after_post("query = { sort = true }", other_order, &get).await;
+    assert!(reply.text().starts_with("GET"), "{reply}");
 }
 
 #[tokio::test]
@@ -527,4 +534,38 @@ async fn a_field_that_is_taken_away_on_its_way_chooses_no_route() {
     edge.send(&attack).await.answered(200, "");
     edge.get_with("/a", "X-Beta", "1").await.answered(200, "1");
     edge.get("/a").await.answered(200, "").hit();
+}
+
+#[tokio::test]
+async fn what_was_stored_before_a_rule_was_written_answers_nobody_it_tells_apart() {
+    let origin = Origin::start().await;
+    origin.answers_by("/a", echo("x-tenant"));
+    let edge = Setup::before(&origin).start().await;
+    edge.get_with("/a", "X-Tenant", "one").await.answered(200, "one");
+    edge.get_with("/a", "X-Tenant", "two").await.answered(200, "one").hit();
+    edge.rewrite(&Setup::before(&origin).policy("key = { headers = ['X-Tenant'] }").text());
+    edge.reload().await.status(200);
+    for tenant in ["one", "two"] {
+        let reply = edge.get_with("/a", "X-Tenant", tenant).await;
+        reply.answered(200, tenant).cache_status("forebay; fwd=vary-miss; stored");
+        edge.get_with("/a", "X-Tenant", tenant).await.answered(200, tenant).hit();
+    }
+}
+
+#[tokio::test]
+async fn what_stands_in_for_an_origin_that_fails_is_of_the_same_variant() {
+    let origin = Origin::start().await;
+    origin.answers_by("/a", |request| match request.field("x-fail") {
+        Some(_) => Answer::status(503),
+        None => echo("cookie")(request),
+    });
+    let policy = "strategy = 'network-first'\nkey = { cookies = ['theme'] }";
+    let edge = Edge::with_policy(&origin, policy).await;
+    for theme in ["theme=dark", "theme=light"] {
+        edge.get_with("/a", "Cookie", &format!("sid=1; {theme}")).await.answered(200, theme);
+    }
+    for theme in ["theme=light", "theme=dark"] {
+        let failing = Request::get("/a").field("Cookie", theme).field("X-Fail", "1");
+        edge.send(&failing).await.answered(200, theme);
+    }
 }

@@ -403,6 +403,9 @@ mod tests {
         check("GET -> 200 | Cache-Control: max-age=60 | Vary: a, *", Err(Detail::VaryStar));
         let by_address = "GET -> 200 | Cache-Control: max-age=60 | Vary: a, X-Forwarded-For";
         check(by_address, Err(Detail::VaryStar));
+        let counts = "key = { headers = ['X-Forwarded-For'] }";
+        let admission = admitted("GET -> 200 | Cache-Control: max-age=60", counts);
+        assert_eq!(admission.verdict, Err(Detail::VaryStar));
         let admission = admitted("GET -> 200 | Cache-Control: max-age=60 | Vary: B, a", "");
         assert_eq!(admission.verdict, Ok(()));
         assert_eq!(admission.vary, ["a", "b"]);

@@ -90,11 +90,12 @@ pub fn bypass<'a>(fields: &'a HeaderMap, rules: &'a Policy) -> Option<Bypass<'a>
     let named = rules.bypass_if.headers.iter().find(|name| fields.contains_key(name.as_str()));
     named.map(|name| Bypass::Field(name)).or_else(|| {
         let patterns = &rules.bypass_if.cookies;
+        if patterns.is_empty() {
+            return None;
+        }
+        // In doubt it is not looked up: what one person sees must not be stored for all.
         let meant = |name: &[u8]| patterns.iter().any(|pattern| pattern.matches(name));
-        cookie::pairs(fields)
-            .map(|pair| pair.name)
-            .find(|name| !patterns.is_empty() && meant(name))
-            .map(Bypass::Cookie)
+        cookie::any_name(fields, meant).map(Bypass::Cookie)
     })
 }
 

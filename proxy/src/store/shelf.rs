@@ -115,6 +115,28 @@ mod tests {
     }
 
     #[test]
+    fn replaces_what_is_updated_whatever_selects_now() {
+        let before = shelf(&["en", "de"]);
+        let old = before.select(&request("x-tongue", "en"), &[]).unwrap();
+        let newer = stored("newer", &["x-a", "x-tongue"], &request("x-tongue", "en"));
+        let after = before.with_update(old, newer, MOST_VARIANTS);
+        assert_eq!(after.variants.len(), 2);
+        assert_eq!(selected(&after, "en").as_deref(), Some("newer"));
+        assert_eq!(selected(&after, "de").as_deref(), Some("de"));
+    }
+
+    #[test]
+    fn selects_only_what_was_selected_by_all_that_counts() {
+        let shelf = shelf(&["en"]);
+        let found = |names: &[&'static str]| {
+            let names: Vec<_> = names.iter().map(|name| HeaderName::from_static(name)).collect();
+            shelf.select(&request("x-tongue", "en"), &names).map(body)
+        };
+        assert_eq!(found(&["x-tongue"]).as_deref(), Some("en"));
+        assert_eq!(found(&["x-tenant"]), None);
+    }
+
+    #[test]
     fn prefers_the_newest_of_several_that_match() {
         let everybody = shelf(&["en"]).with(stored("all", &[], &HeaderMap::new()), MOST_VARIANTS);
         assert_eq!(selected(&everybody, "en").as_deref(), Some("all"));
