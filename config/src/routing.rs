@@ -19,6 +19,8 @@ pub struct Route {
     pub index: usize,
     /// The line of the settings file where it begins.
     pub line: usize,
+    /// The name of that file.
+    pub file: Arc<str>,
     /// The path patterns; one match is enough, and none at all means every path.
     pub paths: Vec<PathPattern>,
     /// The host patterns; one match is enough, and none at all means every host.
