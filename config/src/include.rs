@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::decode::{Decoder, Value, Written, shown};
-use crate::kind::{FilePattern, Named};
+use crate::kind::{FilePattern, List, Named};
 use crate::options::{Included, MOST_ROUTES, Options};
 
 /// The most files that one file may include.
 const MOST_FILES: usize = 1024;
+
+/// The files that a file includes, as it names them.
+pub(crate) type Patterns = List<FilePattern, 0, 64>;
 
 /// What is around a settings file: the environment, and the files that it includes.
 pub trait Surroundings {
@@ -68,8 +71,9 @@ pub(crate) fn join(
     let mut paths: Vec<PathBuf> = Vec::new();
     let mut has_gaps = false;
     let mut routes = Vec::new();
-    for (path, pattern) in all_matching(decoder, options, around) {
-        let included = read(decoder, &path, &pattern, around);
+    let patterns: Vec<_> = options.include.iter().flat_map(|list| &list.value.0).collect();
+    for (path, pattern) in all_matching(decoder, &patterns, around) {
+        let included = read(decoder, &path, pattern, around);
         paths.push(path);
         let Some(included) = included else {
             has_gaps = true;
@@ -92,19 +96,38 @@ pub(crate) fn join(
     Joined { paths, has_gaps }
 }
 
-/// The path of each file that is included, and the pattern that names it first.
-fn all_matching(
-    decoder: &mut Decoder<'_>,
-    options: &Options,
+/// The paths of the files that the file `text` includes, as far as that can be told.
+pub(crate) fn included(
+    file: &str,
+    text: &str,
+    folder: &Path,
     around: &dyn Surroundings,
-) -> Vec<(PathBuf, Written<FilePattern>)> {
-    let mut found: Vec<(PathBuf, Written<FilePattern>)> = Vec::new();
+) -> Vec<PathBuf> {
+    let env = |name: &str| around.variable(name);
+    let mut decoder = Decoder::new(file, text, folder, &env);
+    let list = decoder.tree().and_then(|tree| {
+        let table = tree.get_ref().as_table()?;
+        let (_, node) = table.iter().find(|(key, _)| key.get_ref() == "include")?;
+        Patterns::decode(&mut decoder, node)
+    });
+    let patterns: Vec<_> = list.iter().flat_map(|list| &list.0).collect();
+    let found = all_matching(&mut decoder, &patterns, around);
+    found.into_iter().map(|(path, _)| path).collect()
+}
+
+/// The path of each file that is included, and the pattern that names it first.
+fn all_matching<'p>(
+    decoder: &mut Decoder<'_>,
+    patterns: &[&'p Written<FilePattern>],
+    around: &dyn Surroundings,
+) -> Vec<(PathBuf, &'p Written<FilePattern>)> {
+    let mut found: Vec<(PathBuf, &Written<FilePattern>)> = Vec::new();
     let mut seen = BTreeSet::new();
-    for pattern in options.include.iter().flat_map(|list| &list.value.0) {
+    for &pattern in patterns {
         for path in matching(decoder, pattern, around) {
             // A pattern may match the main file, which is not below itself.
             if !decoder.is_about(&path) && seen.insert(path.clone()) {
-                found.push((path, pattern.clone()));
+                found.push((path, pattern));
             }
         }
         if found.len() > MOST_FILES {

@@ -65,6 +65,19 @@ pub fn parse_with(
     check::check(file_name, text, folder, around)
 }
 
+/// The paths of the files that a settings file includes, whatever faults it has or they have.
+///
+/// Whoever wants to know whether settings have changed has to look at these as well.
+#[must_use]
+pub fn included(
+    file_name: &str,
+    text: &str,
+    folder: &Path,
+    around: &dyn Surroundings,
+) -> Vec<PathBuf> {
+    include::included(file_name, text, folder, around)
+}
+
 /// Reads the text of a settings file that includes no other into checked settings.
 ///
 /// `file_name` is what faults call the file, `folder` is where its relative paths begin, and

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use crate::condition::written::{Conditions, Extension, FieldName, Method, ParameterName};
 use crate::declare::{options, words};
+use crate::include::Patterns;
 use crate::kind::{
-    ByStatus, Bytes, FilePattern, HostOverride, InMainFile, Language, LintNumber, List, MediaType,
-    Name, Named, OneOrMany, Reason, Reference, Secret, Threads, Token, Variants, Version, Wait,
+    ByStatus, Bytes, HostOverride, InMainFile, Language, LintNumber, List, MediaType, Name, Named,
+    OneOrMany, Reason, Reference, Secret, Threads, Token, Variants, Version, Wait,
 };
 use crate::name::NamePattern;
 use crate::pattern::{HostPattern, PathPattern};
@@ -33,7 +34,7 @@ options! {
         /// order. Their routes go **before** those of this file, which so has the last word about
         /// what no other takes. The paths within them are seen from the folder of this file too.
         /// A pattern that matches no file is fine; a path without one must be that of a file.
-        include: List<FilePattern, 0, 64> = Default("[]"), example r#"["conf.d/*.toml"]"#;
+        include: Patterns = Default("[]"), example r#"["conf.d/*.toml"]"#;
         /// Where clients connect: `[listeners.NAME]`, at least one.
         listeners: Named<Listener, 1> = InAnyFile,
             example r#"{ web = { address = "127.0.0.1:8080" } }"#;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use forebay_config::{Parsed, Surroundings, parse, parse_with};
+use forebay_config::{Parsed, Surroundings, included, parse, parse_with};
 
 /// Files that stand in no folder of a disk.
 struct Files(BTreeMap<&'static str, &'static str>);
@@ -251,6 +251,20 @@ fn faults_name_the_files_that_were_read() {
     let read = parse_with("etc/forebay.toml", MAIN, Path::new("etc"), &around);
     let faults = read.expect_err("a file is broken");
     assert_eq!(faults.files(), [PathBuf::from("etc/conf.d/a.toml")]);
+}
+
+#[test]
+fn what_is_included_is_told_without_looking_into_it() {
+    let around = Files([("etc/conf.d/a.toml", "x"), ("etc/conf.d/b.toml", "")].into());
+    let check = |text: &str, expected: &[&str]| {
+        let found = included("etc/forebay.toml", text, Path::new("etc"), &around);
+        assert_eq!(found, expected.iter().map(PathBuf::from).collect::<Vec<_>>(), "{text}");
+    };
+    let all = "etc/none.toml etc/conf.d/a.toml etc/conf.d/b.toml";
+    let all: Vec<_> = all.split(' ').collect();
+    check("include = ['none.toml', 3, 'conf.d/*.toml']\n[nonsense]", &all);
+    check("version = 1", &[]);
+    check("include = ['conf.d/*.toml']\n[broken", &[]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::Path;
 use forebay_config::lint::LINTS;
 use forebay_config::reference::EXAMPLES;
 use forebay_config::{Finding, PRESETS, Surroundings, parse_with};
+use toml::{Table, Value};
 
 /// An environment that has everything, and no files.
 struct Anywhere;
@@ -34,12 +35,8 @@ fn findings(text: &str) -> Vec<Finding> {
     parsed.unwrap_or_else(|faults| panic!("{faults}\n{text}")).findings
 }
 
-/// Prints findings, and checks that what would mend them is TOML.
+/// Prints findings.
 fn printed(findings: &[Finding]) -> String {
-    for finding in findings {
-        let toml = &finding.mend.toml;
-        assert!(toml.parse::<toml::Table>().is_ok(), "{toml}");
-    }
     findings.iter().map(|finding| format!("{finding:#}")).collect::<Vec<_>>().join("\n")
 }
 
@@ -73,11 +70,63 @@ policy = 'it'
     )
 }
 
-/// Shows what is found in a file, and that `lint_allow` in the same table silences it.
+/// A value on one line.
+fn inline(value: &Value) -> String {
+    match value {
+        Value::Array(list) => {
+            format!("[{}]", list.iter().map(inline).collect::<Vec<_>>().join(","))
+        }
+        Value::Table(table) => {
+            let pair = |(key, value)| format!("\"{key}\" = {}", inline(value));
+            format!("{{{}}}", table.iter().map(pair).collect::<Vec<_>>().join(","))
+        }
+        Value::String(text) => format!("{text:?}"),
+        Value::Integer(number) => number.to_string(),
+        Value::Boolean(truth) => truth.to_string(),
+        Value::Float(_) | Value::Datetime(_) => panic!("no option takes {value:?}"),
+    }
+}
+
+/// The table of `file` that `name` means, which is made if it is not there.
+fn table_named<'t>(file: &'t mut Table, name: &str) -> &'t mut Table {
+    if let Some(route) = name.strip_prefix("[[routes]] ") {
+        let routes = file["routes"].as_array_mut().expect("it is a list");
+        let mut routes = routes.iter_mut().filter_map(Value::as_table_mut);
+        return routes
+            .find(|table| inline(&table["name"]) == route)
+            .expect("there is such a route");
+    }
+    let path = name.trim_start_matches('[').trim_end_matches(']');
+    path.split('.').fold(file, |table, key| {
+        let inner = table.entry(key).or_insert_with(|| Value::Table(Table::new()));
+        inner.as_table_mut().expect("it is a table")
+    })
+}
+
+/// Does what would mend each finding, one after the other, until nothing more is to be done.
+#[track_caller]
+fn check_mends(text: &str) {
+    let mut file: Table = text.parse().expect("it is TOML");
+    for _ in 0..10 {
+        let text: String =
+            file.iter().map(|(key, value)| format!("{key} = {}\n", inline(value))).collect();
+        let mut mends = findings(&text).into_iter().map(|finding| finding.mend);
+        let with_toml = mends.find_map(|mend| {
+            let lines: Table = mend.toml.parse().expect("it is TOML");
+            (!lines.is_empty()).then_some((mend.table, lines))
+        });
+        let Some((table, lines)) = with_toml else { return };
+        table_named(&mut file, &table).extend(lines);
+    }
+    panic!("there is always more to mend: {}", printed(&findings(text)));
+}
+
+/// Shows what is found in a file, what mends it, and that `lint_allow` in the same table silences it.
 macro_rules! found {
     ($file:ident($($part:literal),+), $number:literal, @$snapshot:literal) => {
         let text = $file($($part),+);
         insta::assert_snapshot!(printed(&findings(&text)), @$snapshot);
+        check_mends(&text);
         let allow = format!("lint_allow = ['{}']\nlint_reason = 'it is a test'\n", $number);
         let first = [$($part),+][0];
         let allowed = text.replacen(first, &format!("{allow}{first}"), 1);
@@ -176,6 +225,7 @@ ttl = '1m'
 ttl_mode = 'default'
 bypass_if = { cookies = ['preview'], headers = ['Authorization'] }
 ";
+    check_mends(text);
     insta::assert_snapshot!(printed(&findings(text)), @r#"
     forebay.toml:12:11: L003 session-cached: policies.forgetful: policies.careful knows the cookie "shop_session" as one that must not meet the cache; here, on route "b", the same origin gets it and the answer is stored for all
         in [policies.forgetful]:
@@ -234,6 +284,7 @@ fn l006_files_of_a_built_in_policy() {
     let text = with_route("match = { path = '/**/*.{css,js}' }", "")
         .replace("policy = 'it'", "policy = 'static'")
         .replace("[policies.it]", "");
+    check_mends(&text);
     insta::assert_snapshot!(printed(&findings(&text)), @r#"
     forebay.toml:8:18: L006 files-by-name: routes[0].match.path: it is for names that end in .{css,js} wherever they stand, and policies.static stores every media type: an origin that answers /account/x.css with the page at /account has it stored for all
         in [policies.static]:
@@ -426,6 +477,7 @@ fn l021_what_is_allowed_in_vain() {
     let text = with_policy(
         "lint_allow = ['L007', 'L008']\nlint_reason = 'it is a test'\nset_cookie = 'store'",
     );
+    check_mends(&text);
     insta::assert_snapshot!(printed(&findings(&text)), @r#"
     forebay.toml:6:15: L021 allowed-in-vain: policies.it.lint_allow[0]: it allows L007, of which nothing is found
         in [policies.it]:

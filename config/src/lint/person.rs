@@ -1,5 +1,7 @@
 //! The lints about what belongs to one person: credentials, sessions, cookies.
 
+use std::collections::BTreeSet;
+
 use super::Draft;
 use super::view::{Policy, Route, View, on_routes};
 use crate::condition::{Condition, Wanted};
@@ -82,7 +84,11 @@ fn forgotten<'a>(
 ) -> Vec<(&'a NamePattern, &'a str, Vec<Route<'a>>)> {
     let mut found: Vec<(&'a NamePattern, &'a str, Vec<Route<'a>>)> = Vec::new();
     for other in view.policies.iter().filter(|other| other.name != policy.name) {
-        let shares = |route: &&Route<'a>| other.routes.iter().any(|one| one.origin == route.origin);
+        if other.at.value.bypassing_cookies().next().is_none() {
+            continue;
+        }
+        let origins: BTreeSet<&str> = other.routes.iter().map(|route| route.origin).collect();
+        let shares = |route: &&Route<'a>| origins.contains(route.origin);
         let routes: Vec<_> = policy.routes.iter().filter(shares).copied().collect();
         for cookie in other.at.value.bypassing_cookies().filter(|_| !routes.is_empty()) {
             let name = cookie.to_string();

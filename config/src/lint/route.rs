@@ -122,15 +122,13 @@ fn types_of(end: &str) -> Vec<&'static str> {
     if types.is_empty() { USUAL_TYPES.to_vec() } else { types }
 }
 
-/// The most routes among which shadows are looked for: each is held against each.
-const MOST_COMPARED: usize = 2_000;
+/// The most routes that may shadow others: each later one is held against each of them.
+const MOST_COMPARED: usize = 1_000;
 
 /// Finds routes that no request reaches.
 pub(super) fn is_shadowed(route: &Route<'_>, view: &View<'_>) -> Vec<Draft> {
-    if view.routes.len() > MOST_COMPARED {
-        return Vec::new();
-    }
-    let earlier = view.routes.iter().take_while(|other| !std::ptr::eq(other.at, route.at));
+    let earlier = view.routes.iter().take(MOST_COMPARED);
+    let earlier = earlier.take_while(|other| other.matching.index < route.matching.index);
     let mut covering = earlier.filter(|other| covers(other.matching, route.matching));
     let draft = |other: &Route<'_>| {
         let Written { file, place, .. } = other.at;
