@@ -157,9 +157,9 @@ options! {
         /// The socket over which a new process takes the listeners of the old one, seen from the
         /// folder of the settings file. Left out, a new process cannot take them.
         upgrade_socket: PathBuf = Optional, example r#""/run/forebay/upgrade.sock""#, at Restart;
-        /// Whether the settings file is read again when it changes. It is looked at once a second,
-        /// and read when it has been the same for a second. SIGHUP, and `POST /reload` on the
-        /// admin listener, have it read again at any time.
+        /// Whether the settings are read again when their file changes, or one that it includes.
+        /// They are looked at once a second, and read when they have been the same for a second.
+        /// SIGHUP, and `POST /reload` on the admin listener, have them read again at any time.
         watch: bool = Default("false"), example "true";
     }
 

@@ -28,6 +28,7 @@ pub(super) fn path(named: Option<&Path>) -> PathBuf {
 /// Why it cannot be read, and `remedy`.
 pub(super) fn read(path: &Path, remedy: &str) -> Result<Written, Complaint> {
     let files = open(path, remedy)?;
+    let hash = files.hash();
     let check = move || {
         let parsed = files.parse()?;
         for finding in &parsed.findings {
@@ -35,7 +36,7 @@ pub(super) fn read(path: &Path, remedy: &str) -> Result<Written, Complaint> {
         }
         Ok(parsed.settings)
     };
-    Ok(Written { hash: files.hash(), check: Box::new(check) })
+    Ok(Written { hash, check: Box::new(check) })
 }
 
 /// A settings file and those that it includes, as they are at one moment.
