@@ -122,9 +122,10 @@ pub fn named(text: &str) -> Result<&'static Lint, Unread> {
     })
 }
 
-/// All that the lints find in `options`, which have no fault and became `routes`, in the order of `files`.
+/// All that the lints find in `options`, which have no fault, in the order of `files`.
 ///
-/// `presets` are the policies that are there without being written; nothing is found in them.
+/// The routes of `options` became `routes`. `presets` are the policies that are there without being
+/// written; nothing is found in them.
 pub(crate) fn find(
     options: &Options,
     presets: &Named<options::Policy, 0>,

@@ -76,7 +76,7 @@ fn stored_by_name<T>(route: &Route<'_>, written: &Written<T>, end: &str) -> Draf
 /// What lets the policy of `route` store `types` alone.
 fn typed(route: &Route<'_>, types: &[&str]) -> (String, String) {
     let types = format!("types = {}", list(types.iter().copied()));
-    let table = format!("[policies.{}]", route.policy_name);
+    let table = policy_table(route, "");
     if route.is_built_in {
         (table, preset_lines(route).chain([types]).collect::<Vec<_>>().join("\n"))
     } else {
@@ -89,13 +89,24 @@ fn keyed(route: &Route<'_>, name: &str) -> (String, String) {
     let keyed = route.policy.keyed_headers().map(|header| header.value.0.as_str());
     let headers = format!("headers = {}", list(keyed.chain([name])));
     if !route.is_built_in {
-        return (format!("[policies.{}.key]", route.policy_name), headers);
+        return (policy_table(route, ".key"), headers);
     }
     let cookies = route.policy.keyed_cookies().map(|_| "cookies = [], ").unwrap_or("");
     let key = format!("key = {{ {cookies}{headers} }}");
     let others = preset_lines(route).filter(|line| !line.starts_with("key "));
     let lines: Vec<_> = others.chain([key]).collect();
-    (format!("[policies.{}]", route.policy_name), lines.join("\n"))
+    (policy_table(route, ""), lines.join("\n"))
+}
+
+/// The table `within` the policy of `route`, or its own.
+fn policy_table(route: &Route<'_>, within: &str) -> String {
+    let name = route.policy_name;
+    // A dot in a name is not one between names.
+    if name.contains('.') {
+        format!("[policies.\"{name}\"{within}]")
+    } else {
+        format!("[policies.{name}{within}]")
+    }
 }
 
 /// The options of the built-in policy of `route`, line by line: what a file leaves out of a policy
