@@ -209,7 +209,7 @@ fn of_route(route: &Route) -> OfRoute {
 }
 
 fn place(route: &Route) -> String {
-    format!("line {}", route.line)
+    format!("{}:{}", route.file, route.line)
 }
 
 /// A request that a route takes.
