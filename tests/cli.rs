@@ -156,3 +156,112 @@ async fn the_manual_and_the_schema_are_printed() {
     assert_eq!(schema.status.code(), Some(0), "{}", text(&schema.stderr));
     assert_eq!(text(&schema.stdout), include_str!("../config/schema.json"));
 }
+
+/// A settings file whose policy says what a lint finds.
+fn dangerous() -> String {
+    Setup::before_url("http://127.0.0.1:9").policy("set_cookie = \"store\"").text()
+}
+
+#[tokio::test]
+async fn check_tells_what_is_dangerous_and_what_mends_it() {
+    let (code, said, complaint) = check_file(&dangerous()).await;
+    assert_eq!((code, complaint.as_str()), (Some(0), ""), "{said}");
+    for part in ["L008", "policies.all.set_cookie", "in [policies.all]:", "set_cookie = \"strip\""]
+    {
+        assert!(said.contains(part), "{said}");
+    }
+    assert!(said.ends_with("1 listener, 1 origin, 1 route: no fault, 1 lint\n"), "{said}");
+}
+
+#[tokio::test]
+async fn serve_warns_of_what_is_dangerous_once() {
+    let setup = Setup::before_url("http://127.0.0.1:9").policy("set_cookie = \"store\"");
+    let edge = setup.start().await;
+    let log = edge.log();
+    assert_eq!(log.matches("L008").count(), 1, "{log}");
+    assert!(log.contains("policies.all.set_cookie"), "{log}");
+}
+
+#[tokio::test]
+async fn check_fails_for_a_lint_that_is_denied() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("forebay.toml");
+    fs::write(&file, dangerous()).expect("it can be written");
+    let path = file.to_str().expect("a path in UTF-8");
+    for (denied, code) in [
+        (vec!["--deny", "L008"], 1),
+        (vec!["--deny", "all"], 1),
+        (vec!["--deny", "L001,L008"], 1),
+        (vec!["--deny", "L001", "--deny", "L008"], 1),
+        (vec!["--deny", "L001,L002"], 0),
+        (vec!["--deny", "L099"], 2),
+        (vec!["--deny", "cookies-stored"], 2),
+    ] {
+        let arguments: Vec<&str> = ["check", path].into_iter().chain(denied.clone()).collect();
+        let output = run_forebay(&arguments).await;
+        assert_eq!(output.status.code(), Some(code), "{denied:?}: {output:?}");
+        let complaint = text(&output.stderr);
+        match code {
+            0 => assert_eq!(complaint, ""),
+            1 => assert_eq!(complaint, "forebay: found what --deny rules out: L008\n"),
+            _ => assert!(complaint.contains("the lints are L001 to L022"), "{complaint}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lint_that_a_file_allows_is_not_told() {
+    let allow = "set_cookie = \"store\"\nlint_allow = [\"L008\"]\nlint_reason = \"a test\"";
+    let allowed = Setup::before_url("http://127.0.0.1:9").policy(allow).text();
+    let (code, said, _) = check_file(&allowed).await;
+    assert_eq!(code, Some(0));
+    assert_eq!(said, "forebay.toml: 1 listener, 1 origin, 1 route: no fault\n");
+    let (code, _, complaint) = check_file(&allowed.replace("lint_reason = \"a test\"", "")).await;
+    assert_eq!(code, Some(1));
+    assert!(complaint.contains("lint_reason"), "{complaint}");
+}
+
+#[tokio::test]
+async fn check_lists_the_lints() {
+    let output = run_forebay(&["check", "--lints"]).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let said = text(&output.stdout);
+    for number in 1..=22 {
+        assert!(said.contains(&format!("L{number:03} ")), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_is_checked_with_those_that_it_includes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        fs::write(folder.path().join(name), text).expect("it can be written");
+    };
+    fs::create_dir(folder.path().join("conf.d")).expect("it can be made");
+    write("forebay.toml", &config().replacen('\n', "\ninclude = [\"conf.d/*.toml\"]\n", 1));
+    write("conf.d/b.toml", "[origins.b]\nservers = [\"http://127.0.0.1:9\"]\n");
+    let route = "[[routes]]\nname = \"a\"\nmatch = { path = \"/a/**\" }\norigin = \"b\"\npolicy = \"all\"\n";
+    write("conf.d/a.toml", route);
+    write("conf.d/.a.toml.swp", "x");
+    write("conf.d/.hidden.toml", "x");
+    write("conf.d/a.toml.orig", "x");
+    let path = folder.path().join("forebay.toml");
+    let check = async || run_forebay(&["check", path.to_str().expect("a path in UTF-8")]).await;
+    let output = check().await;
+    assert!(
+        text(&output.stdout).ends_with("1 listener, 2 origins, 2 routes: no fault\n"),
+        "{output:?}"
+    );
+
+    write("conf.d/b.toml", "[origins.b]\nserver = [\"http://127.0.0.1:9\"]\n");
+    write("conf.d/a.toml", &route.replace("policy", "polcy"));
+    let output = check().await;
+    assert_eq!(output.status.code(), Some(1));
+    let complaint = text(&output.stderr);
+    let places: Vec<_> =
+        ["conf.d/a.toml:1:1: routes[0].policy", "conf.d/a.toml:5:1", "conf.d/b.toml:2:1"]
+            .iter()
+            .map(|place| complaint.find(place).unwrap_or_else(|| panic!("{place}: {complaint}")))
+            .collect();
+    assert!(places.is_sorted(), "{complaint}");
+}

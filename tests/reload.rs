@@ -206,6 +206,39 @@ async fn a_file_that_is_watched_is_read_when_it_changes() {
 }
 
 #[tokio::test]
+async fn files_that_are_included_are_watched_as_well() {
+    let origin = Origin::with("/a", Answer::cached("a", "max-age=60")).await;
+    let main = with(&origin, "").server(WATCHED).text();
+    let main = main.replacen('\n', "\ninclude = [\"more-*.toml\"]\n", 1);
+    let edge = with(&origin, "").server(WATCHED).start().await;
+    edge.rewrite(&main);
+    edge.has_logged("server.watch: settings ").await;
+    let route = |policy: &str| {
+        format!(
+            "[[routes]]\nname = \"a\"\nmatch = {{ path = \"/a\" }}\norigin = \"api\"\n\
+             policy = \"{policy}\"\n"
+        )
+    };
+    let fwd = |reply: &Reply| reply.cache_status_value("fwd");
+    edge.write("more-a.toml", &route("session"));
+    edge.get_until("/a", |reply| fwd(reply).as_deref() == Some("bypass")).await;
+    edge.write("more-a.toml", &route("all"));
+    edge.get_until("/a", |reply| fwd(reply).as_deref() != Some("bypass")).await;
+    edge.write("more-a.toml", &route("nobody"));
+    edge.has_logged("more-a.toml:5:10: routes[0].policy").await;
+}
+
+#[tokio::test]
+async fn what_is_dangerous_in_new_settings_is_told() {
+    let origin = Origin::start().await;
+    let edge = with(&origin, "").start().await;
+    assert!(!edge.log().contains("L008"), "{}", edge.log());
+    edge.rewrite(&with(&origin, "set_cookie = \"store\"").text());
+    edge.reload().await.status(200);
+    assert_eq!(edge.log().matches("L008").count(), 1, "{}", edge.log());
+}
+
+#[tokio::test]
 async fn a_wrong_file_that_is_watched_is_told_once() {
     let origin = Origin::with("/a", Answer::cached("a", "max-age=60")).await;
     let edge = with(&origin, "").server(WATCHED).start().await;

@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::Parsed;
 use crate::condition::Condition;
 use crate::condition::written::Conditions;
 use crate::decode::{Decoder, Value, Written};
 use crate::fault::Faults;
-use crate::kind::{Named, OneOrMany};
+use crate::include::{self, Surroundings};
+use crate::kind::{ByStatus, Name, Named, OneOrMany};
+use crate::lint;
 use crate::name;
 use crate::options::{self, Options, PRESETS};
 use crate::pattern::{PathPattern, PathPatterns, fit_together};
@@ -22,34 +26,60 @@ use crate::settings::{
 /// The variable whose value is the token of the admin listener if the file has none.
 pub const TOKEN_VARIABLE: &str = "FOREBAY_ADMIN_TOKEN";
 
-/// Reads the file `text` into settings.
+/// Reads the file `text`, and those that it includes, into settings.
 ///
 /// # Errors
 ///
-/// Every fault in it.
+/// Every fault in them.
 pub(crate) fn check(
     file: &str,
     text: &str,
     folder: &Path,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Settings, Faults> {
-    let mut decoder = Decoder::new(file, text, folder, env);
-    let options = decoder.tree().and_then(|tree| Options::decode(&mut decoder, &tree));
-    let settings = options.and_then(|options| settings(&mut decoder, &options));
-    match settings {
-        Some(settings) if decoder.is_clean() => Ok(settings),
-        Some(_) | None => Err(Faults::new(decoder.into_faults())),
+    around: &dyn Surroundings,
+) -> Result<Parsed, Faults> {
+    let env = |name: &str| around.variable(name);
+    let mut decoder = Decoder::new(file, text, folder, &env);
+    let mut files = Vec::new();
+    let options = decoder.tree().and_then(|tree| {
+        let top = decoder.written(&tree, ());
+        let mut options = Options::decode(&mut decoder, &tree)?;
+        let joined = include::join(&mut decoder, &mut options, around);
+        files = joined.paths;
+        if joined.has_gaps {
+            return None;
+        }
+        include::check(&mut decoder, &options, &top);
+        Some(options)
+    });
+    let names = include::names(file, &files);
+    let presets = presets();
+    let checked = options.and_then(|options| {
+        lint::check_reasons(&mut decoder, &options);
+        let settings = settings(&mut decoder, &options, &presets)?;
+        if !decoder.is_clean() {
+            return None;
+        }
+        let findings = lint::find(&options, &presets, &settings.routes, &names);
+        Some((settings, findings))
+    });
+    match checked {
+        Some((settings, findings)) => Ok(Parsed { settings, findings, files }),
+        None => Err(Faults::of_files(decoder.into_faults(), &names, files)),
     }
 }
 
 /// The settings that `options` ask for; nothing means that a fault was reported.
-fn settings(decoder: &mut Decoder<'_>, options: &Options) -> Option<Settings> {
+fn settings(
+    decoder: &mut Decoder<'_>,
+    options: &Options,
+    presets: &Named<options::Policy, 0>,
+) -> Option<Settings> {
     // Each part is looked at before the first that is missing ends it all.
     let listeners = options.listeners.as_ref().map(|named| listeners(&named.value));
     let admin = options.admin.as_ref().and_then(|written| admin(decoder, &written.value));
     addresses_differ(decoder, options);
     let origins = origins(options);
-    let policies = policies(decoder, options);
+    let policies = policies(decoder, options, presets);
     let routes = routes(decoder, options, &origins, &policies);
     options.version.as_ref()?;
     Some(Settings {
@@ -146,9 +176,14 @@ fn origins(options: &Options) -> Vec<(&str, Option<Arc<Origin>>)> {
 }
 
 /// The policies by name, with the presets; one with a fault has only its name.
-fn policies(decoder: &mut Decoder<'_>, options: &Options) -> BTreeMap<String, Option<Arc<Policy>>> {
-    let mut policies = presets();
-    for (name, written) in options.policies.iter().flat_map(|named| &named.value.0) {
+fn policies(
+    decoder: &mut Decoder<'_>,
+    options: &Options,
+    presets: &Named<options::Policy, 0>,
+) -> BTreeMap<String, Option<Arc<Policy>>> {
+    let mut policies = BTreeMap::new();
+    let written = options.policies.iter().flat_map(|named| &named.value.0);
+    for (name, written) in presets.0.iter().chain(written) {
         let policy = written.as_ref().and_then(|written| policy(decoder, &name.0, written));
         policies.insert(name.0.clone(), policy.map(Arc::new));
     }
@@ -156,16 +191,10 @@ fn policies(decoder: &mut Decoder<'_>, options: &Options) -> BTreeMap<String, Op
 }
 
 /// The policies that are there without being written.
-fn presets() -> BTreeMap<String, Option<Arc<Policy>>> {
+fn presets() -> Named<options::Policy, 0> {
     let mut decoder = Decoder::new("presets.toml", PRESETS, Path::new(""), &|_| None);
     let tree = decoder.tree().expect("the presets are tested");
-    let named = Named::<options::Policy, 0>::decode(&mut decoder, &tree);
-    let mut policies = BTreeMap::new();
-    for (name, written) in named.expect("the presets are tested").0 {
-        let policy = written.and_then(|written| policy(&mut decoder, &name.0, &written));
-        policies.insert(name.0, policy.map(Arc::new));
-    }
-    policies
+    Named::decode(&mut decoder, &tree).expect("the presets are tested")
 }
 
 fn policy(
@@ -191,7 +220,7 @@ fn policy(
         deadline: options.deadline.as_ref().map(|deadline| deadline.value.0),
         ttl: value(&options.ttl),
         ttl_mode: value(&options.ttl_mode)?,
-        ttl_by_status: options.ttl_by_status.as_ref()?.value.0.clone(),
+        ttl_by_status: ttl_by_status(options.ttl_by_status.as_ref()?),
         browser_ttl: value(&options.browser_ttl),
         stale_while_revalidate: value(&options.stale_while_revalidate),
         stale_if_error: value(&options.stale_if_error),
@@ -208,6 +237,10 @@ fn policy(
             headers: headers.map(|header| header.value.0.to_ascii_lowercase()).collect(),
         },
     })
+}
+
+fn ttl_by_status(written: &Written<ByStatus>) -> BTreeMap<u16, Duration> {
+    written.value.0.iter().map(|(status, ttl)| (*status, ttl.value)).collect()
 }
 
 fn key_rules(options: &options::Key) -> Option<KeyRules> {
@@ -289,6 +322,7 @@ fn read_route(
     Some(Route {
         name: options.name.as_ref()?.value.0.as_str().into(),
         index,
+        file: Arc::clone(&written.file),
         line: written.place.line,
         paths: one_or_many(&r#match.path, Clone::clone),
         hosts: one_or_many(&r#match.host, Clone::clone),
@@ -309,18 +343,24 @@ fn one_or_many<T, U>(written: &Option<Written<OneOrMany<T>>>, read: impl Fn(&T) 
 }
 
 fn conditions<S>(written: &Option<Written<Conditions<S>>>) -> Vec<Condition> {
-    written.iter().flat_map(|conditions| &conditions.value.list).cloned().collect()
+    let list = written.iter().flat_map(|conditions| &conditions.value.list);
+    list.map(|condition| condition.value.clone()).collect()
 }
 
 /// Reports routes that have the name of an earlier one.
 fn names_differ(decoder: &mut Decoder<'_>, routes: &[Written<options::Route>]) {
-    let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut taken: BTreeMap<&str, &Written<Name>> = BTreeMap::new();
     for name in routes.iter().filter_map(|route| route.value.name.as_ref()) {
-        if let Some(line) = taken.get(name.value.0.as_str()) {
-            let found = format!("that of the route in line {line}");
+        if let Some(other) = taken.get(name.value.0.as_str()) {
+            let Written { file, place, .. } = other;
+            let found = if *file == name.file {
+                format!("that of the route in line {}", place.line)
+            } else {
+                format!("that of the route at {file}:{}:{}", place.line, place.column)
+            };
             decoder.report(name, "a name that no other route has", found);
         } else {
-            taken.insert(&name.value.0, name.place.line);
+            taken.insert(&name.value.0, name);
         }
     }
 }

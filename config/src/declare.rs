@@ -26,6 +26,8 @@ pub struct Field {
 pub enum Need {
     /// It is a fault.
     Required,
+    /// It is a fault if no other file of the same edge has it.
+    InAnyFile,
     /// Nothing is set; the manual says what that means.
     Optional,
     /// It has this value, in TOML.

@@ -19,10 +19,12 @@ use crate::text::{self, UnfilledReason, Unread};
 /// A node of the tree.
 pub(crate) type Node<'t> = Spanned<DeValue<'t>>;
 
-/// A value and the place where it is written.
+/// A value and where it is written.
 #[derive(Debug, Clone)]
 pub(crate) struct Written<T> {
     pub(crate) value: T,
+    /// The name of the file.
+    pub(crate) file: Arc<str>,
     pub(crate) place: Place,
     /// The path of the option.
     pub(crate) path: String,
@@ -96,12 +98,32 @@ impl<'a> Decoder<'a> {
         let (table, errors) = DeTable::parse_recoverable(self.text);
         for error in &errors {
             let place = self.place(error.span().map_or(0, |span| span.start));
-            self.report(Written { value: (), place, path: String::new() }, "TOML", {
+            let file = Arc::clone(&self.file);
+            self.report(Written { value: (), file, place, path: String::new() }, "TOML", {
                 format!("a syntax error ({})", error.message())
             });
         }
         let span = table.span();
         errors.is_empty().then(|| Spanned::new(span, DeValue::Table(table.into_inner())))
+    }
+
+    /// Does `step` in the file `name`, which has that `text` and the same surroundings.
+    pub(crate) fn within_file<T>(
+        &mut self,
+        name: &str,
+        text: &str,
+        step: impl FnOnce(&mut Decoder<'_>) -> Option<T>,
+    ) -> Option<T> {
+        let mut decoder = Decoder::new(name, text, self.folder, self.env);
+        let result = step(&mut decoder);
+        self.faults.extend(decoder.faults);
+        self.at_restart.extend(decoder.at_restart);
+        result
+    }
+
+    /// Whether it reads the file at `path`.
+    pub(crate) fn is_about(&self, path: &Path) -> bool {
+        Path::new(&*self.file) == path
     }
 
     /// The faults so far.
@@ -134,6 +156,12 @@ impl<'a> Decoder<'a> {
         self.faults.iter().any(|fault| &*fault.path == path)
     }
 
+    /// Whether a fault of the option at `path`, or of what is in it, was reported.
+    pub(crate) fn has_reported_below(&self, path: &str) -> bool {
+        let is_below = |rest: &str| rest.is_empty() || rest.starts_with(['.', '[']);
+        self.faults.iter().any(|fault| fault.path.strip_prefix(path).is_some_and(is_below))
+    }
+
     /// The variable `name` of the environment; an empty one counts as left out.
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
         (self.env)(name).filter(|value| !value.is_empty())
@@ -146,9 +174,9 @@ impl<'a> Decoder<'a> {
         expected: impl Into<String>,
         found: impl Into<String>,
     ) {
-        let Written { place, path, .. } = written.borrow();
+        let Written { file, place, path, .. } = written.borrow();
         self.faults.push(Fault {
-            file: Arc::clone(&self.file),
+            file: Arc::clone(file),
             place: Some(*place),
             path: path.as_str().into(),
             expected: expected.into().into(),
@@ -174,7 +202,7 @@ impl<'a> Decoder<'a> {
     /// `value` with the place of `node` and the present path.
     pub(crate) fn written<T, N>(&self, node: &Spanned<N>, value: T) -> Written<T> {
         let place = self.place(node.span().start);
-        Written { value, place, path: self.path.concat() }
+        Written { value, file: Arc::clone(&self.file), place, path: self.path.concat() }
     }
 
     /// Reports that `node` is not what was expected.
@@ -242,7 +270,7 @@ impl<'a> Decoder<'a> {
                 return Some(decoder.written(found, value));
             }
             match need {
-                Need::Optional => None,
+                Need::Optional | Need::InAnyFile => None,
                 Need::Required => {
                     decoder.report(decoder.written(node, ()), T::expected(), "nothing");
                     None

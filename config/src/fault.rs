@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A place in a settings file, counted from one.
@@ -49,25 +50,44 @@ impl fmt::Display for Fault {
 
 impl Error for Fault {}
 
-/// Every fault of one file, in the order of the file.
+/// Every fault of a file and of those that it includes, file by file, in the order of each.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Faults(Vec<Fault>);
+pub struct Faults {
+    faults: Vec<Fault>,
+    files: Vec<PathBuf>,
+}
 
 impl Faults {
     /// Orders `faults` by their place.
-    pub(crate) fn new(mut faults: Vec<Fault>) -> Self {
-        faults.sort_by_key(|fault| fault.place);
-        Self(faults)
+    pub(crate) fn new(faults: Vec<Fault>) -> Self {
+        Self::of_files(faults, &[], Vec::new())
+    }
+
+    /// Orders `faults` by their file, as in `names`, and by their place; `files` were included.
+    pub(crate) fn of_files(
+        mut faults: Vec<Fault>,
+        names: &[Arc<str>],
+        files: Vec<PathBuf>,
+    ) -> Self {
+        let rank = |file: &str| names.iter().position(|name| **name == *file);
+        faults.sort_by_cached_key(|fault| (rank(&fault.file), fault.place));
+        Self { faults, files }
+    }
+
+    /// The files that were included: a change of one of them may mend it.
+    #[must_use]
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 
     /// The faults, from the first line to the last.
     pub fn iter(&self) -> std::slice::Iter<'_, Fault> {
-        self.0.iter()
+        self.faults.iter()
     }
 
     /// The fault that stands first in the file.
     pub(crate) fn into_first(self) -> Option<Fault> {
-        self.0.into_iter().next()
+        self.faults.into_iter().next()
     }
 }
 
@@ -83,7 +103,7 @@ impl<'a> IntoIterator for &'a Faults {
 /// Prints one paragraph for each fault.
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, fault) in self.0.iter().enumerate() {
+        for (index, fault) in self.faults.iter().enumerate() {
             if index > 0 {
                 f.write_str("\n\n")?;
             }

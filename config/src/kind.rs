@@ -1,12 +1,14 @@
 //! The kinds of values that options take, beside those of the standard library.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use toml::de::DeValue;
 
 use crate::decode::{Decoder, Node, Printed, Text, Value, Written, shown};
+use crate::lint;
 use crate::settings::Secret;
 use crate::shape::Shape;
 use crate::text::{self, Unread};
@@ -224,6 +226,97 @@ impl Text for Language {
     }
 }
 
+/// The path of a file, or of all files whose names match its last part.
+#[derive(Debug, Clone)]
+pub(crate) struct FilePattern {
+    /// Its folder; empty, or with the slash behind it.
+    pub(crate) folder: String,
+    /// The name, or the pattern of names.
+    pub(crate) name: String,
+}
+
+/// What stands for more than itself in a pattern of files.
+const FILE_WILDCARDS: [char; 3] = ['*', '?', '['];
+
+impl FilePattern {
+    /// Whether it may stand for many files, or none.
+    pub(crate) fn names_many(&self) -> bool {
+        self.name.contains(FILE_WILDCARDS)
+    }
+}
+
+impl fmt::Display for FilePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.folder, self.name)
+    }
+}
+
+impl Text for FilePattern {
+    const EXPECTED: &'static str = "a path of files such as \"conf.d/*.toml\"";
+    const PATTERN: &'static str = r"^([^*?\[]*/)?[^/]+$";
+
+    fn read(text: &str) -> Result<Self, Unread> {
+        let split = text.rfind('/').map_or(0, |slash| slash + 1);
+        let (folder, name) = text.split_at(split);
+        if name.is_empty() {
+            return Err(Unread::because("it names no file"));
+        }
+        if folder.contains(FILE_WILDCARDS) {
+            return Err(Unread::because("only its last part may have \"*\", \"?\" or \"[\""));
+        }
+        if name.contains("**") {
+            return Err(Unread::because("it has \"**\""));
+        }
+        Ok(Self { folder: folder.to_owned(), name: name.to_owned() })
+    }
+}
+
+/// What an included file may not have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InMainFile;
+
+impl Value for InMainFile {
+    fn expected() -> String {
+        "it in the main file alone".to_owned()
+    }
+
+    fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Self> {
+        let found = "it in a file that is included";
+        decoder.report(decoder.written(node, ()), Self::expected(), found);
+        None
+    }
+
+    fn shape() -> Shape {
+        Shape::Truth
+    }
+}
+
+/// The number of a lint.
+#[derive(Debug, Clone)]
+pub(crate) struct LintNumber(pub(crate) &'static str);
+
+impl Text for LintNumber {
+    const EXPECTED: &'static str = "the number of a lint such as \"L003\"";
+    const PATTERN: &'static str = "^L[0-9]{3}$";
+
+    fn read(text: &str) -> Result<Self, Unread> {
+        lint::named(text).map(|lint| Self(lint.number))
+    }
+}
+
+/// Why something that a lint found may stay as it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Reason;
+
+impl Text for Reason {
+    const EXPECTED: &'static str = "a reason in words";
+    const PATTERN: &'static str = r"\S";
+
+    fn read(text: &str) -> Result<Self, Unread> {
+        if text.trim().is_empty() { Err(Unread::because("it is empty")) } else { Ok(Self) }
+    }
+}
+
 /// What `Host` is to say to an origin, as written.
 #[derive(Debug, Clone)]
 pub(crate) struct HostOverride(pub(crate) String);
@@ -370,8 +463,8 @@ impl<T: Value, const MIN: usize> Value for Named<T, MIN> {
 }
 
 /// A duration for each of some status codes.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct ByStatus(pub(crate) BTreeMap<u16, Duration>);
+#[derive(Debug, Clone)]
+pub(crate) struct ByStatus(pub(crate) BTreeMap<u16, Written<Duration>>);
 
 impl Value for ByStatus {
     fn expected() -> String {
@@ -396,7 +489,8 @@ impl Value for ByStatus {
                     }
                 };
                 let duration = Duration::decode(decoder, value);
-                durations.extend(status.zip(duration));
+                let written = duration.map(|duration| decoder.written(value, duration));
+                durations.extend(status.zip(written));
             });
         }
         Some(Self(durations))

@@ -1,7 +1,7 @@
 //! Turns the text of a configuration file into checked settings, or into every fault in it.
 //!
 //! Nothing here reads a file, the environment or a clock: [`parse`] is given the text of the file
-//! and a way to look up variables.
+//! and a way to look up variables, [`parse_with`] also a way to the files that it includes.
 #![warn(missing_docs)]
 
 mod check;
@@ -9,7 +9,9 @@ mod condition;
 mod declare;
 mod decode;
 mod fault;
+mod include;
 mod kind;
+pub mod lint;
 mod name;
 mod options;
 mod pattern;
@@ -20,12 +22,14 @@ mod shape;
 pub mod text;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use check::TOKEN_VARIABLE;
 pub use condition::{Condition, Fields, ValuePattern, Wanted};
 pub use declare::{Effect, Field, Need};
 pub use fault::{Fault, Faults, Place};
+pub use include::Surroundings;
+pub use lint::Finding;
 pub use name::NamePattern;
 pub use pattern::{HostPattern, PathPattern, PathPatterns};
 pub use routing::{Mismatch, Route, RouteRequest, Routes, covers};
@@ -34,7 +38,47 @@ pub use settings::{
     Secret, Server, SetCookie, Settings, Strategy, Timeouts, Tls, TtlMode,
 };
 
-/// Reads the text of a settings file into checked settings.
+/// What a settings file, and those that it includes, turn into.
+#[derive(Debug, Clone)]
+pub struct Parsed {
+    /// The settings.
+    pub settings: Settings,
+    /// What is dangerous in them, in the order of the files.
+    pub findings: Vec<Finding>,
+    /// The files that were included.
+    pub files: Vec<PathBuf>,
+}
+
+/// Reads the text of a settings file, and the files that it includes, into checked settings.
+///
+/// `file_name` is what faults call the file, `folder` is where its relative paths begin.
+///
+/// # Errors
+///
+/// Every fault in the files.
+pub fn parse_with(
+    file_name: &str,
+    text: &str,
+    folder: &Path,
+    around: &dyn Surroundings,
+) -> Result<Parsed, Faults> {
+    check::check(file_name, text, folder, around)
+}
+
+/// The paths of the files that a settings file includes, whatever faults it has or they have.
+///
+/// Whoever wants to know whether settings have changed has to look at these as well.
+#[must_use]
+pub fn included(
+    file_name: &str,
+    text: &str,
+    folder: &Path,
+    around: &dyn Surroundings,
+) -> Vec<PathBuf> {
+    include::included(file_name, text, folder, around)
+}
+
+/// Reads the text of a settings file that includes no other into checked settings.
 ///
 /// `file_name` is what faults call the file, `folder` is where its relative paths begin, and
 /// `env` looks up a variable of the environment.
@@ -48,7 +92,7 @@ pub fn parse(
     folder: &Path,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Settings, Faults> {
-    check::check(file_name, text, folder, env)
+    parse_with(file_name, text, folder, &include::Alone(env)).map(|parsed| parsed.settings)
 }
 
 /// The options of a file as they are declared, those within others at [`Field::fields`].

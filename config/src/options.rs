@@ -6,13 +6,17 @@ use std::time::Duration;
 
 use crate::condition::written::{Conditions, Extension, FieldName, Method, ParameterName};
 use crate::declare::{options, words};
+use crate::include::Patterns;
 use crate::kind::{
-    ByStatus, Bytes, HostOverride, Language, List, MediaType, Name, Named, OneOrMany, Reference,
-    Threads, Token, Variants, Version, Wait,
+    ByStatus, Bytes, HostOverride, InMainFile, Language, LintNumber, List, MediaType, Name, Named,
+    OneOrMany, Reason, Reference, Threads, Token, Variants, Version, Wait,
 };
 use crate::name::NamePattern;
 use crate::pattern::{HostPattern, PathPattern};
 use crate::settings::{OriginServer, Secret, SetCookie, Strategy, TtlMode};
+
+/// The most routes of all files together.
+pub(crate) const MOST_ROUTES: usize = 10_000;
 
 /// The built-in policies, in the language of the file.
 pub(crate) const PRESETS: &str = include_str!("presets.toml");
@@ -22,11 +26,20 @@ options! {
     Options {
         /// The version of this language.
         version: Version = Required, example "1";
+        /// Further files, as paths seen from the folder of this one; the last part of a path may
+        /// have `*` for any characters, `?` for one and `[a-z]` for one of some.
+        ///
+        /// They may have `listeners`, `origins`, `policies` and `routes`. Names are for all files
+        /// together: none may be given twice. The files of a pattern are read in alphabetical
+        /// order. Their routes go **before** those of this file, which so has the last word about
+        /// what no other takes. The paths within them are seen from the folder of this file too.
+        /// A pattern that matches no file is fine; a path without one must be that of a file.
+        include: Patterns = Default("[]"), example r#"["conf.d/*.toml"]"#;
         /// Where clients connect: `[listeners.NAME]`, at least one.
-        listeners: Named<Listener, 1> = Required,
+        listeners: Named<Listener, 1> = InAnyFile,
             example r#"{ web = { address = "127.0.0.1:8080" } }"#;
         /// The servers behind the edge: `[origins.NAME]`, at least one.
-        origins: Named<Origin, 1> = Required,
+        origins: Named<Origin, 1> = InAnyFile,
             example r#"{ api = { servers = ["http://127.0.0.1:8000"] } }"#;
         /// The listener for operators.
         admin: Admin = Default("{}"), example r#"{ address = "127.0.0.1:9901" }"#;
@@ -41,8 +54,30 @@ options! {
         policies: Named<Policy, 0> = Default("{}"),
             example r#"{ news = { ttl = "1m", ttl_mode = "default" } }"#;
         /// Which request goes where: `[[routes]]`, at least one. The first that matches wins.
-        routes: List<Route, 1, 10_000> = Required,
+        routes: List<Route, 1, MOST_ROUTES> = InAnyFile,
             example r#"[{ name = "all", match = { path = "/**" }, origin = "api", policy = "api" }]"#;
+    }
+
+    /// A file that another includes.
+    Included {
+        /// As in the main file.
+        version: Version = Optional, example "1";
+        /// More of them.
+        listeners: Named<Listener, 1> = Optional, example "{}";
+        /// More of them.
+        origins: Named<Origin, 1> = Optional, example "{}";
+        /// More of them.
+        policies: Named<Policy, 0> = Optional, example "{}";
+        /// More of them, which go before those of the main file.
+        routes: List<Route, 1, MOST_ROUTES> = Optional, example "[]";
+        /// Only the main file has it.
+        admin: InMainFile = Optional, example "{}";
+        /// Only the main file has it.
+        cache: InMainFile = Optional, example "{}";
+        /// Only the main file has it.
+        server: InMainFile = Optional, example "{}";
+        /// Only the main file has it.
+        include: InMainFile = Optional, example "[]";
     }
 
     /// An address where clients connect.
@@ -75,6 +110,10 @@ options! {
         /// A PEM file with the authorities to trust for `https`, seen from the folder of the settings
         /// file. Left out, those of the system are trusted. A server is always verified.
         ca: PathBuf = Optional, example r#""ca.pem""#;
+        /// The numbers of the lints that are not told of this origin; see [Lints](#lints).
+        lint_allow: List<LintNumber, 0, 64> = Default("[]"), example r#"["L018"]"#;
+        /// Why they are not told. Required beside `lint_allow`.
+        lint_reason: Reason = Optional, example r#""behind a tunnel that encrypts""#;
     }
 
     /// How long to wait for the servers of an origin; none of them may be zero.
@@ -94,6 +133,10 @@ options! {
         /// The bearer token to demand. Left out, it is `FOREBAY_ADMIN_TOKEN` of the environment.
         /// There must be one unless the address is loopback.
         token: Secret = Optional, example r#""${FOREBAY_ADMIN_TOKEN}""#;
+        /// The numbers of the lints that are not told of this listener; see [Lints](#lints).
+        lint_allow: List<LintNumber, 0, 64> = Default("[]"), example r#"["L016"]"#;
+        /// Why they are not told. Required beside `lint_allow`.
+        lint_reason: Reason = Optional, example r#""only our private network gets here""#;
     }
 
     /// How much is stored.
@@ -114,9 +157,9 @@ options! {
         /// The socket over which a new process takes the listeners of the old one, seen from the
         /// folder of the settings file. Left out, a new process cannot take them.
         upgrade_socket: PathBuf = Optional, example r#""/run/forebay/upgrade.sock""#, at Restart;
-        /// Whether the settings file is read again when it changes. It is looked at once a second,
-        /// and read when it has been the same for a second. SIGHUP, and `POST /reload` on the
-        /// admin listener, have it read again at any time.
+        /// Whether the settings are read again when their file changes, or one that it includes.
+        /// They are looked at once a second, and read when they have been the same for a second.
+        /// SIGHUP, and `POST /reload` on the admin listener, have them read again at any time.
         watch: bool = Default("false"), example "true";
         /// What a client sends in the field `Forebay-Debug` to be told, in `Cache-Status`, the key
         /// that was looked up and the route, and where that stands. The origin never sees the
@@ -183,6 +226,10 @@ options! {
         key: Key = Default("{}"), example r#"{ query = { allow = ["page", "q"], sort = true } }"#;
         /// The requests that do not use the cache.
         bypass_if: BypassIf = Default("{}"), example r#"{ cookies = ["sessionid"] }"#;
+        /// The numbers of the lints that are not told of this policy; see [Lints](#lints).
+        lint_allow: List<LintNumber, 0, 64> = Default("[]"), example r#"["L007"]"#;
+        /// Why they are not told. Required beside `lint_allow`.
+        lint_reason: Reason = Optional, example r#""we wrote the origin: it has no such pages""#;
     }
 
     /// What of a request tells stored responses apart, beside its path. What the origin names in
@@ -253,6 +300,11 @@ options! {
         origin: Reference = Required, example r#""api""#;
         /// The name of the policy for the answers.
         policy: Reference = Required, example r#""static""#;
+        /// The numbers of the lints that are not told of this route; see [Lints](#lints). A lint
+        /// of its policy is not told if every route with this policy allows it.
+        lint_allow: List<LintNumber, 0, 64> = Default("[]"), example r#"["L006"]"#;
+        /// Why they are not told. Required beside `lint_allow`.
+        lint_reason: Reason = Optional, example r#""nobody has an account here""#;
     }
 
     /// The requests of a route; all that is written here must hold, and `{}` is every request.

@@ -12,6 +12,9 @@ const MOST_REPEATS: u32 = 256;
 /// The most memory that one compiled pattern may take, in bytes.
 const PATTERN_LIMIT: usize = 1 << 20;
 
+/// The memory from which on one compiled pattern counts as large, in bytes.
+const LARGE: usize = 32 << 10;
+
 /// The most memory that all patterns compiled together may take, in bytes.
 const SET_LIMIT: usize = 64 << 20;
 
@@ -57,6 +60,15 @@ impl PathPattern {
             _ => Form::Like { start, end, regex: compiled(&regex)? },
         };
         Ok(Self { written: text.to_owned(), regex, form })
+    }
+
+    /// Whether it takes much memory when it is compiled.
+    pub(crate) fn is_large(&self) -> bool {
+        // What is long in a pattern but short as written is a repeat.
+        let has_repeat = self.written.contains("]{");
+        let mut builder = RegexBuilder::new(&self.regex);
+        let built = builder.unicode(false).dot_matches_new_line(true).size_limit(LARGE).build();
+        has_repeat && built.is_err()
     }
 
     /// The pattern as it was written.

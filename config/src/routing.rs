@@ -19,6 +19,8 @@ pub struct Route {
     pub index: usize,
     /// The line of the settings file where it begins.
     pub line: usize,
+    /// The name of that file.
+    pub file: Arc<str>,
     /// The path patterns; one match is enough, and none at all means every path.
     pub paths: Vec<PathPattern>,
     /// The host patterns; one match is enough, and none at all means every host.
@@ -97,6 +99,12 @@ impl Route {
             && self.headers.is_empty()
             && self.query.is_empty()
             && self.cookies.is_empty())
+    }
+
+    /// Where it begins: the file and the line.
+    #[must_use]
+    pub fn place(&self) -> String {
+        format!("{}:{}", self.file, self.line)
     }
 
     /// What keeps `request` from this route; nothing if it matches.

@@ -82,15 +82,15 @@ fn a_key_may_not_be_written_twice() {
 
 #[test]
 fn a_misspelt_key_is_told_the_nearest_name() {
-    part!("[policies.news]\ntll = \"5m\"", @r#"forebay.toml:3:1: policies.news.tll: expected one of the options "strategy", "deadline", "ttl", "ttl_mode", "ttl_by_status", "browser_ttl", "stale_while_revalidate", "stale_if_error", "heuristic", "set_cookie", "immutable", "types", "key", "bypass_if", found "tll"; did you mean "ttl"?"#);
+    part!("[policies.news]\ntll = \"5m\"", @r#"forebay.toml:3:1: policies.news.tll: expected one of the options "strategy", "deadline", "ttl", "ttl_mode", "ttl_by_status", "browser_ttl", "stale_while_revalidate", "stale_if_error", "heuristic", "set_cookie", "immutable", "types", "key", "bypass_if", "lint_allow", "lint_reason", found "tll"; did you mean "ttl"?"#);
 }
 
 #[test]
 fn a_misspelt_table_is_told_the_nearest_name() {
     part!("[policy.news]\nttl = \"5m\"\n[listener.x]\naddress = \"127.0.0.1:1\"", @r#"
-    forebay.toml:2:2: policy: expected one of the options "version", "listeners", "origins", "admin", "cache", "server", "policies", "routes", found "policy"
+    forebay.toml:2:2: policy: expected one of the options "version", "include", "listeners", "origins", "admin", "cache", "server", "policies", "routes", found "policy"
 
-    forebay.toml:4:2: listener: expected one of the options "version", "listeners", "origins", "admin", "cache", "server", "policies", "routes", found "listener"; did you mean "listeners"?
+    forebay.toml:4:2: listener: expected one of the options "version", "include", "listeners", "origins", "admin", "cache", "server", "policies", "routes", found "listener"; did you mean "listeners"?
     "#);
 }
 
@@ -623,4 +623,36 @@ server = 1.5
 #[test]
 fn a_long_value_is_cut() {
     part!("[cache]\nmemory = \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"", @r#"forebay.toml:3:10: cache.memory: expected a size such as "64MiB", found "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"... (a number is missing)"#);
+}
+
+#[test]
+fn what_is_allowed_needs_a_reason_and_a_number() {
+    part!(r#"
+[policies.a]
+lint_allow = ["L008"]
+[policies.b]
+lint_allow = ["L008"]
+lint_reason = " "
+[policies.c]
+lint_allow = ["L099", "L8", "set-cookie", "l008"]
+lint_reason = "why"
+[policies.d]
+lint_allow = []
+[admin]
+lint_allow = ["L016"]
+"#, @r#"
+    forebay.toml:4:14: policies.a.lint_allow: expected lint_reason = "..." beside it, found none
+
+    forebay.toml:7:15: policies.b.lint_reason: expected a reason in words, found " " (it is empty)
+
+    forebay.toml:9:15: policies.c.lint_allow[0]: expected the number of a lint such as "L003", found "L099" (the lints are L001 to L022; did you mean L009?)
+
+    forebay.toml:9:23: policies.c.lint_allow[1]: expected the number of a lint such as "L003", found "L8" (the lints are L001 to L022)
+
+    forebay.toml:9:29: policies.c.lint_allow[2]: expected the number of a lint such as "L003", found "set-cookie" (the lints are L001 to L022)
+
+    forebay.toml:9:43: policies.c.lint_allow[3]: expected the number of a lint such as "L003", found "l008" (the lints are L001 to L022; did you mean L008?)
+
+    forebay.toml:14:14: admin.lint_allow: expected lint_reason = "..." beside it, found none
+    "#);
 }

@@ -115,6 +115,14 @@ fn check_whole_refused(text: &str) {
 }
 
 #[test]
+fn the_schema_lets_included_files_have_what_is_required() {
+    let including = json("version = 1\ninclude = [\"conf.d/*.toml\"]");
+    assert!(validator().is_valid(&including));
+    assert!(!validator().is_valid(&json("version = 1")));
+    check_refused("[policies.a]\nlint_allow = [\"8\"]\nlint_reason = \"why\"");
+}
+
+#[test]
 fn the_schema_refuses_unknown_keys() {
     check_refused("[policies.news]\ntll = \"5m\"");
     check_refused("[policy.news]\nttl = \"5m\"");

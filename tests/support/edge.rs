@@ -238,7 +238,12 @@ impl Edge {
 
     /// Writes its settings file anew.
     pub(crate) fn rewrite(&self, text: &str) {
-        let file = self.folder.path().join("forebay.toml");
+        self.write("forebay.toml", text);
+    }
+
+    /// Writes the file `name` beside its settings file.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let file = self.folder.path().join(name);
         fs::write(file, text).expect("the configuration can be written");
     }
 

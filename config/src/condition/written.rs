@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use toml::de::DeValue;
 
 use super::{Condition, ValuePattern, Wanted};
-use crate::decode::{Decoder, Node, Text, Value, shown};
+use crate::decode::{Decoder, Node, Text, Value, Written, shown};
 use crate::kind::Token;
 use crate::shape::Shape;
 use crate::text::{self, Unread};
@@ -146,7 +146,7 @@ const MOST_CONDITIONS: usize = 16;
 /// What is wanted under each of some names.
 #[derive(Debug, Clone)]
 pub(crate) struct Conditions<S> {
-    pub(crate) list: Vec<Condition>,
+    pub(crate) list: Vec<Written<Condition>>,
     subject: PhantomData<S>,
 }
 
@@ -173,7 +173,8 @@ impl<S: Subject> Value for Conditions<S> {
                 }
                 let wanted = Wanted::decode(decoder, value);
                 if let (Ok(subject), Some(wanted)) = (subject, wanted) {
-                    list.push(Condition { name: subject.into_name(), wanted });
+                    let condition = Condition { name: subject.into_name(), wanted };
+                    list.push(decoder.written(key, condition));
                 }
             });
         }

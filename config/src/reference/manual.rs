@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::EXAMPLES;
 use crate::declare::{Field, Need};
+use crate::lint::{self, Lint};
 use crate::options::PRESETS;
 use crate::shape::Shape;
 
@@ -18,6 +19,12 @@ const BUILT_IN: &str = "Built-in policies";
 
 /// The heading of the examples.
 const WHOLE: &str = "Whole files";
+
+/// The heading of the lints.
+const LINTS: &str = "Lints";
+
+/// What is to be known before the first lint.
+const ABOUT_LINTS: &str = include_str!("lints.md");
 
 /// The manual of all options, in Markdown.
 #[must_use]
@@ -34,6 +41,7 @@ pub fn manual() -> String {
             .to_owned(),
     );
     parts.push(block(&presets()));
+    parts.extend(lints());
     parts.push(format!("## {WHOLE}"));
     for (name, text) in EXAMPLES {
         parts.push(format!("### {name}"));
@@ -122,7 +130,7 @@ impl Section {
         let code = |text: &str| format!("`{}`", text.replace('|', "\\|"));
         let row = |field: &Field| {
             let default = match field.need {
-                Need::Required => "required".to_owned(),
+                Need::Required | Need::InAnyFile => "required".to_owned(),
                 Need::Optional => "none".to_owned(),
                 Need::Default(default) => code(default),
             };
@@ -157,6 +165,7 @@ fn grid(rows: &[[String; 3]]) -> String {
 fn takes(field: &Field) -> String {
     let need = match field.need {
         Need::Required => "Required.".to_owned(),
+        Need::InAnyFile => "Required, in this file or one that it includes.".to_owned(),
         Need::Optional => "Optional.".to_owned(),
         Need::Default(default) => format!("Default: `{default}`."),
     };
@@ -206,7 +215,7 @@ fn contents(sections: &[Section]) -> String {
         let (heading, indent) = (section.heading(), 2 * section.depth);
         lines.push(format!("{:indent$}- [{heading}](#{})", "", anchor(&heading)));
     }
-    for heading in [BUILT_IN, WHOLE] {
+    for heading in [BUILT_IN, LINTS, WHOLE] {
         lines.push(format!("- [{heading}](#{})", anchor(heading)));
     }
     lines.join("\n")
@@ -231,6 +240,18 @@ fn presets() -> String {
         None => format!("{line}\n"),
     };
     PRESETS.lines().map(in_file).collect()
+}
+
+/// What `forebay check` looks for beside faults.
+fn lints() -> Vec<String> {
+    let mut parts = vec![format!("## {LINTS}"), ABOUT_LINTS.trim_end().to_owned()];
+    for lint in &lint::LINTS {
+        let Lint { number, name, title, why, .. } = lint;
+        parts.push(format!("### {number}: {name}"));
+        let never = if lint.can_happen() { "" } else { " No option of this version can cause it." };
+        parts.push(format!("Finds: {title}.\n\n{why}{never}"));
+    }
+    parts
 }
 
 /// A block of TOML.

@@ -38,10 +38,20 @@ fn table(fields: &[Field]) -> Members {
         .filter(|field| field.need == Need::Required)
         .map(|field| Json::text(field.name))
         .collect();
+    let in_any_file: Vec<Json> = fields
+        .iter()
+        .filter(|field| field.need == Need::InAnyFile)
+        .map(|field| Json::text(field.name))
+        .collect();
     let properties = fields.iter().map(|field| member(field.name, option(field))).collect();
     let mut members = vec![member("type", Json::text("object"))];
     if !required.is_empty() {
         members.push(member("required", Json::List(required)));
+    }
+    if !in_any_file.is_empty() {
+        let here = Json::object([("required", Json::List(in_any_file))]);
+        let elsewhere = Json::object([("required", Json::List(vec![Json::text("include")]))]);
+        members.push(member("anyOf", Json::List(vec![here, elsewhere])));
     }
     members.push(member("properties", Json::Object(properties)));
     members.push(member("additionalProperties", Json::Truth(false)));
@@ -56,7 +66,7 @@ fn option(field: &Field) -> Json {
     let mut members = vec![member("description", Json::Text(description))];
     match field.need {
         Need::Default(default) => members.push(member("default", value(default))),
-        Need::Required | Need::Optional => {}
+        Need::Required | Need::InAnyFile | Need::Optional => {}
     }
     members.push(member("examples", Json::List(vec![value(field.example)])));
     members.extend(shaped(&field.shape()));

@@ -64,7 +64,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Refusal> {
 
 fn settings(arguments: &Arguments) -> Result<Settings, Refusal> {
     let path = settings_file::path(arguments.config.as_deref());
-    Ok(settings_file::read(&path, REMEDY)?.load()?.settings)
+    Ok(settings_file::open(&path, REMEDY)?.parse()?.settings)
 }
 
 fn written(arguments: &Arguments) -> Result<Written, Refusal> {

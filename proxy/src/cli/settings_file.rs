@@ -1,6 +1,12 @@
 //! Finds and reads the settings file that a command is about.
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+
+use forebay_config::{Parsed, Surroundings};
+use glob::{MatchOptions, Pattern};
 
 use super::fingerprint::fingerprint;
 use crate::admin::reload::{Complaint, Written};
@@ -14,22 +20,114 @@ pub(super) fn path(named: Option<&Path>) -> PathBuf {
     named.map(Path::to_owned).or_else(by_environment).unwrap_or_else(|| DEFAULT_FILE.into())
 }
 
-/// Reads the settings file at `path`. What it says is looked into later.
+/// Reads the settings file at `path`, and those that it includes. What they say is looked into later;
+/// what is dangerous in it goes to the log.
 ///
 /// # Errors
 ///
 /// Why it cannot be read, and `remedy`.
 pub(super) fn read(path: &Path, remedy: &str) -> Result<Written, Complaint> {
-    let text = std::fs::read_to_string(path)
+    let files = open(path, remedy)?;
+    let hash = files.hash();
+    let check = move || {
+        let parsed = files.parse()?;
+        for finding in &parsed.findings {
+            log::warn!("{finding}");
+        }
+        Ok(parsed.settings)
+    };
+    Ok(Written { hash, check: Box::new(check) })
+}
+
+/// A settings file and those that it includes, as they are at one moment.
+pub(super) struct Files {
+    name: String,
+    folder: PathBuf,
+    text: String,
+    around: Around,
+}
+
+/// Reads the settings file at `path`, and those that it includes.
+///
+/// # Errors
+///
+/// Why it cannot be read, and `remedy`.
+pub(super) fn open(path: &Path, remedy: &str) -> Result<Files, Complaint> {
+    let text = fs::read_to_string(path)
         .map_err(|error| format!("cannot read {}: {error}; {remedy}", path.display()))?;
-    let path = path.to_owned();
-    Ok(Written {
-        hash: fingerprint([text.as_str()], &variable),
-        check: Box::new(move || {
-            let folder = path.parent().unwrap_or(Path::new(""));
-            Ok(forebay_config::parse(&path.display().to_string(), &text, folder, &variable)?)
-        }),
-    })
+    let name = path.display().to_string();
+    let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+    let mut around = Around::default();
+    for path in forebay_config::included(&name, &text, &folder, &around) {
+        let text = around.text(&path);
+        around.texts.insert(path, text);
+    }
+    Ok(Files { name, folder, text, around })
+}
+
+impl Files {
+    /// Makes settings of them.
+    ///
+    /// # Errors
+    ///
+    /// Every fault in them.
+    pub(super) fn parse(&self) -> Result<Parsed, Complaint> {
+        Ok(forebay_config::parse_with(&self.name, &self.text, &self.folder, &self.around)?)
+    }
+
+    /// A hash of all that they are made of.
+    fn hash(&self) -> String {
+        let mut texts = vec![self.text.clone()];
+        for (path, text) in &self.around.texts {
+            texts.push(path.display().to_string());
+            texts.push(text.clone().unwrap_or_else(|error| error));
+        }
+        fingerprint(texts.iter().map(String::as_str), &variable)
+    }
+}
+
+/// What is around a settings file: the environment of this process, and the disk.
+#[derive(Default)]
+struct Around {
+    /// The files that were read already, or why they could not be.
+    texts: BTreeMap<PathBuf, Result<String, String>>,
+}
+
+/// How names of files are matched: those that begin with a dot are for the tools that wrote them.
+const NAMES: MatchOptions = MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: true,
+};
+
+impl Surroundings for Around {
+    fn variable(&self, name: &str) -> Option<String> {
+        variable(name)
+    }
+
+    fn files(&self, folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
+        let pattern = Pattern::new(pattern).map_err(|error| error.msg.to_owned())?;
+        let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let entries = match fs::read_dir(here) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error.to_string()),
+        };
+        let mut paths = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(|error| error.to_string())?.file_name();
+            let path = folder.join(&name);
+            if pattern.matches_with(&name.to_string_lossy(), NAMES) && !path.is_dir() {
+                paths.push(path);
+            }
+        }
+        Ok(paths)
+    }
+
+    fn text(&self, path: &Path) -> Result<String, String> {
+        let read = || fs::read_to_string(path).map_err(|error| error.to_string());
+        self.texts.get(path).cloned().unwrap_or_else(read)
+    }
 }
 
 /// A variable of the environment. One that is not Unicode is as good as unset: no settings can

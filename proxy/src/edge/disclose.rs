@@ -22,9 +22,5 @@ pub(super) fn shows(head: &mut RequestHeader, secret: Option<&Secret>) -> bool {
 /// What there is to know about a request.
 pub(super) fn of(asked: &Asked) -> Disclosed {
     let route = &asked.route;
-    Disclosed {
-        key: asked.key.to_string(),
-        route: Arc::clone(&route.name),
-        place: format!("line {}", route.line),
-    }
+    Disclosed { key: asked.key.to_string(), route: Arc::clone(&route.name), place: route.place() }
 }

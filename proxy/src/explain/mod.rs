@@ -186,7 +186,7 @@ fn passed_over(routes: &Routes, request: &Request<'_>) -> Vec<PassedOver> {
         let trace = routes.trace(asked).into_iter();
         let over = trace.map(|(route, mismatch)| PassedOver {
             name: route.name.to_string(),
-            at: place(route),
+            at: route.place(),
             mismatch: mismatch.to_string(),
         });
         over.collect()
@@ -196,7 +196,7 @@ fn passed_over(routes: &Routes, request: &Request<'_>) -> Vec<PassedOver> {
 fn of_route(route: &Route) -> OfRoute {
     OfRoute {
         name: route.name.to_string(),
-        at: place(route),
+        at: route.place(),
         policy: route.policy.name.clone(),
         strategy: match route.policy.strategy {
             Strategy::CacheFirst => "cache-first",
@@ -206,10 +206,6 @@ fn of_route(route: &Route) -> OfRoute {
         },
         origin: route.origin.name.clone(),
     }
-}
-
-fn place(route: &Route) -> String {
-    format!("line {}", route.line)
 }
 
 /// A request that a route takes.
