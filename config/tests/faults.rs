@@ -656,3 +656,12 @@ lint_allow = ["L016"]
     forebay.toml:14:14: admin.lint_allow: expected lint_reason = "..." beside it, found none
     "#);
 }
+
+#[test]
+fn columns_are_counted_in_characters() {
+    part!("[policies.a] # é\r\nbypass_if = { cookies = [\"é\", \"é é\"] }\r\nttl = 1", @r#"
+    forebay.toml:3:31: policies.a.bypass_if.cookies[1]: expected a name such as "page" or "utm_*", found "é é" (it has ' ')
+
+    forebay.toml:4:7: policies.a.ttl: expected a duration such as "30s", found the number 1
+    "#);
+}
