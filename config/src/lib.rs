@@ -110,19 +110,24 @@ version = 1
 listeners.web.address = "${LISTEN}"
 origins.origin.servers = ["${ORIGIN}"]
 policies.respect = {}
-routes = [{ name = "all", match = { path = "/**" }, origin = "origin", policy = "respect" }]
+routes = [{ name = "all", match = { path = "/**" }, origin = "origin", policy = "${POLICY}" }]
 "#;
 
 impl Settings {
-    /// The settings for one origin at `url`, whose answers are cached as it says.
+    /// The settings for one origin at `url`, whose answers are cached under the built-in `policy`,
+    /// or as it says.
     ///
     /// Clients connect to `listen`, or to 127.0.0.1:8080.
     ///
     /// # Errors
     ///
-    /// A fault if `url` is not the URL of an origin server, or `listen` is taken by the admin
-    /// listener.
-    pub fn for_origin(url: &str, listen: Option<SocketAddr>) -> Result<Self, Fault> {
+    /// A fault if `url` is not the URL of an origin server, `listen` is taken by the admin
+    /// listener, or there is no such policy.
+    pub fn for_origin(
+        url: &str,
+        listen: Option<SocketAddr>,
+        policy: Option<&str>,
+    ) -> Result<Self, Fault> {
         if let Err(unread) = text::read_server(url) {
             return Err(Fault {
                 file: "--origin".into(),
@@ -137,10 +142,17 @@ impl Settings {
         let env = |name: &str| match name {
             "ORIGIN" => Some(url.to_owned()),
             "LISTEN" => Some(listen.to_string()),
+            "POLICY" => Some(policy.unwrap_or("respect").to_owned()),
             _ => None,
         };
         parse("--listen", FOR_ORIGIN, Path::new(""), &env).map_err(|faults| {
             let first = faults.into_first().expect("where settings are missing there is a fault");
+            if first.path.ends_with("policy") {
+                let name = policy.unwrap_or_default();
+                let (file, found) = ("--policy".into(), decode::shown(name).into());
+                let nearest = fault::nearest(name, options::preset_names());
+                return Fault { file, place: None, path: "".into(), found, nearest, ..first };
+            }
             Fault { place: None, path: "".into(), ..first }
         })
     }

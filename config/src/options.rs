@@ -21,6 +21,11 @@ pub(crate) const MOST_ROUTES: usize = 10_000;
 /// The built-in policies, in the language of the file.
 pub(crate) const PRESETS: &str = include_str!("presets.toml");
 
+/// The names of the built-in policies.
+pub(crate) fn preset_names() -> impl Iterator<Item = &'static str> {
+    PRESETS.lines().filter_map(|line| line.strip_prefix('[')?.strip_suffix(']'))
+}
+
 options! {
     /// A whole file.
     Options {

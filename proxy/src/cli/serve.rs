@@ -20,6 +20,10 @@ pub(super) struct Arguments {
     /// Serves this one origin as its answers say, without a settings file.
     #[arg(long, value_name = "URL")]
     origin: Option<String>,
+    /// The built-in policy for its answers: api, reference, static or session [default: they are
+    /// cached as they say].
+    #[arg(long, value_name = "NAME", requires = "origin")]
+    policy: Option<String>,
     /// Where clients connect to, with --origin [default: 127.0.0.1:8080].
     #[arg(long, value_name = "ADDRESS", requires = "origin")]
     listen: Option<SocketAddr>,
@@ -55,7 +59,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Refusal> {
 }
 
 fn for_origin(arguments: &Arguments, url: &str) -> Result<Loaded, Refusal> {
-    let mut settings = Settings::for_origin(url, arguments.listen)?;
+    let mut settings = Settings::for_origin(url, arguments.listen, arguments.policy.as_deref())?;
     if let Some(address) = arguments.admin_listen {
         if !address.ip().is_loopback() {
             return Err("--admin-listen must be a loopback address: others need a token, \
@@ -66,7 +70,10 @@ fn for_origin(arguments: &Arguments, url: &str) -> Result<Loaded, Refusal> {
     }
     let addresses = [arguments.listen, arguments.admin_listen]
         .map(|address| address.map_or_else(String::new, |address| address.to_string()));
+    let policy = arguments.policy.as_deref().unwrap_or("");
     let hash =
-        fingerprint([url].into_iter().chain(addresses.iter().map(String::as_str)), &|_| None);
+        fingerprint([url, policy].into_iter().chain(addresses.iter().map(String::as_str)), &|_| {
+            None
+        });
     Ok(Loaded { settings, hash })
 }
