@@ -8,9 +8,10 @@ pub use manual::manual;
 pub use schema::schema;
 
 /// The examples of settings files: their names and what they hold.
-pub const EXAMPLES: [(&str, &str); 4] = [
+pub const EXAMPLES: [(&str, &str); 5] = [
     ("minimal.toml", include_str!("../examples/minimal.toml")),
     ("site.toml", include_str!("../examples/site.toml")),
+    ("platform.toml", include_str!("../examples/platform.toml")),
     ("tls.toml", include_str!("../examples/tls.toml")),
     ("demo.toml", include_str!("../examples/demo.toml")),
 ];
