@@ -1,9 +1,36 @@
-//! `Accept-Encoding`, brought down to the few answers that make a difference (RFC 9110 §12.5.3).
+//! Content codings, and `Accept-Encoding` brought down to the few answers that make a difference
+//! (RFC 9110 §8.4.1, §12.5.3).
 
 use http::HeaderMap;
 use http::header::ACCEPT_ENCODING;
 
 use super::preference;
+
+/// A content coding that the edge can make and read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Coding {
+    /// `br` (RFC 7932).
+    Br,
+    /// `gzip` (RFC 1952).
+    Gzip,
+    /// `zstd` (RFC 8878).
+    Zstd,
+}
+
+impl Coding {
+    /// Every coding.
+    pub const ALL: [Self; 3] = [Self::Br, Self::Gzip, Self::Zstd];
+
+    /// Its name, as `Content-Encoding` says it.
+    #[must_use]
+    pub const fn token(self) -> &'static str {
+        match self {
+            Self::Br => "br",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
+}
 
 /// The content codings that are told apart, and what each set of them is written as; the place in
 /// the list has a bit for each of `br`, `gzip`, `zstd`, and one where the plain body is refused.
