@@ -15,7 +15,6 @@ use tokio::time::timeout;
 use super::{Context, downstream};
 use crate::collapse::{Arriving, End, Passenger};
 use crate::event::Failure;
-use crate::field::age;
 use crate::field::range::ByteRange;
 use crate::policy::answer::{self, Answer};
 use crate::policy::sanitised::NOT_FOR_CLIENTS;
@@ -134,13 +133,9 @@ impl Reply {
         self.ttl.is_some_and(|ttl| ttl > 0)
     }
 
-    /// Lets clients keep it for `ttl`, if it is one that many get.
-    fn set_browser_ttl(&mut self, ttl: Duration) {
-        if !self.is_shared || self.status.is_client_error() || self.status.is_server_error() {
-            return;
-        }
-        let age = age::age(&self.fields);
-        if let Some(value) = answer::for_browsers(&self.fields, Seconds::from(ttl), age) {
+    /// Lets clients keep it for `ttl`, if the route says so and it is one that many get.
+    fn set_browser_ttl(&mut self, ttl: Option<Duration>) {
+        if let Some(value) = answer::told(self.status, &self.fields, ttl, self.is_shared) {
             self.fields.insert(header::CACHE_CONTROL, value);
             self.fields.remove(header::EXPIRES);
         }
@@ -199,9 +194,7 @@ pub(super) async fn send(
     mut reply: Reply,
 ) -> Result<(), BError> {
     let ttl = context.route.as_ref().and_then(|route| route.policy.browser_ttl);
-    if let Some(ttl) = ttl {
-        reply.set_browser_ttl(ttl);
-    }
+    reply.set_browser_ttl(ttl);
     if context.trail.hit || context.trail.collapsed {
         context.trail.ttl = reply.ttl;
     }

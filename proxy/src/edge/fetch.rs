@@ -10,17 +10,17 @@ use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::Shared;
 use super::decide::Asked;
-use super::lookup::{self, Forward};
+use super::lookup::Forward;
 use crate::collapse::{Abandoned, Arriving, End, Lead, Opening};
-use crate::event::{Detail, Failure, Fwd};
+use crate::event::{Detail, Failure};
 use crate::field::number;
 use crate::field::range::{ByteRange, ContentRange};
 use crate::origin::Exchange;
 use crate::policy::admit::{self, Admission, Arrival};
-use crate::policy::answer::Answer;
-use crate::policy::fail::{Trouble, is_error, may_stand_in};
+use crate::policy::fail::{Trouble, is_error};
 use crate::policy::forward::{self, Purpose};
 use crate::policy::freshen;
+use crate::policy::look_up;
 use crate::policy::partial::{self, Fit};
 use crate::policy::request::Ask;
 use crate::policy::sanitised::Sanitised;
@@ -65,7 +65,9 @@ impl Fetch {
     async fn run(&mut self) -> Result<(), Failure> {
         let stored = self.order.forward.stored.clone();
         let kept = stored.as_ref().map(|stored| stored.head.fields.to_map());
-        let purpose = self.purpose(kept.as_ref());
+        let Order { asked, fields, forward } = &self.order;
+        let purpose =
+            forward::purpose(&asked.ask, fields, forward.why, stored.as_ref().zip(kept.as_ref()));
         let validates = matches!(purpose, Purpose::Validate(_));
         let ranged = matches!(purpose, Purpose::Part | Purpose::Complete(..));
         let completes = matches!(purpose, Purpose::Complete(..));
@@ -84,23 +86,6 @@ impl Fetch {
                 self.complete(exchange, &head, &stored, &kept).await
             }
             _ => self.take_in(exchange, &head, ranged).await,
-        }
-    }
-
-    /// What to ask for, with what is stored in hand.
-    fn purpose<'a>(&self, kept: Option<&'a HeaderMap>) -> Purpose<'a> {
-        let Order { asked, fields, forward } = &self.order;
-        let ranged = forward::passes_range(&asked.ask.method, fields);
-        let get = asked.ask.method == Method::GET;
-        let part = forward.stored.as_ref().and_then(|stored| stored.head.part.as_ref());
-        match (kept, part) {
-            (Some(kept), None) if forward.can_validate() => Purpose::Validate(kept),
-            (Some(kept), Some(part)) if forward.why == Fwd::Partial && get && !ranged => {
-                partial::missing(kept, part)
-                    .map_or(Purpose::Whole, |missing| Purpose::Complete(kept, missing))
-            }
-            _ if ranged => Purpose::Part,
-            _ => Purpose::Whole,
         }
     }
 
@@ -312,12 +297,9 @@ impl Fetch {
     /// Whether something stored is to answer in place of this status.
     fn may_fall_back(&self, status: StatusCode) -> bool {
         let Order { asked, fields, forward } = &self.order;
-        let directives = &asked.ask.directives;
         is_error(status)
             && forward.stored.as_ref().is_some_and(|stored| {
-                let kept = stored.head.fields.to_map();
-                may_stand_in(&stored.head.freshness, directives, Trouble::Error, time::now())
-                    && lookup::choose(asked, fields, stored, &kept) != Answer::Missing
+                look_up::stands_in(stored, &asked.wanted(fields), Trouble::Error, time::now())
             })
     }
 

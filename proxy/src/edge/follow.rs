@@ -126,12 +126,7 @@ impl Forwarding<'_> {
 
     /// With whom the request may share an answer, as far as it is known before there is one.
     fn company(&self) -> Company {
-        let ask = &self.asked.ask;
-        let own = ask.authorized
-            || ask.method != Method::GET
-            || ask.directives.no_cache
-            || ask.directives.no_store;
-        if own {
+        if self.asked.ask.goes_alone() {
             Company::Nobody(None)
         } else if self.shared.flights.is_alone(&self.asked.key) {
             Company::Nobody(Some(Detail::HitForMiss))

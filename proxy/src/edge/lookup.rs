@@ -1,6 +1,6 @@
 //! Looks for a stored response that may answer.
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName};
 
 use super::Shared;
 use super::decide::Asked;
@@ -70,15 +70,5 @@ pub(super) fn choose(
 impl Forward {
     pub(super) const fn new(why: Fwd, stored: Option<Stored>, selecting: Vec<HeaderName>) -> Self {
         Self { why, detail: Reuse::Validate(why).detail(), stored, selecting }
-    }
-
-    /// Whether what is stored can be validated.
-    pub(super) fn can_validate(&self) -> bool {
-        self.stored.as_ref().is_some_and(|stored| {
-            let fields = &stored.head.fields;
-            stored.head.part.is_none()
-                && (fields.get(&header::ETAG).is_some()
-                    || fields.get(&header::LAST_MODIFIED).is_some())
-        })
     }
 }

@@ -1,25 +1,31 @@
 //! Explains what becomes of the answer to a request that goes forward.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use forebay_config::{Strategy, TtlMode, text};
-use http::{HeaderMap, StatusCode, header};
+use forebay_config::{Strategy, TtlMode};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE};
+use http::{HeaderMap, Method, StatusCode};
 use serde::Serialize;
 
-use super::{Explainer, Explanation, Response, of_forward, of_request, reason, remedy};
+use super::print::written;
+use super::request::{Explainer, Found};
+use super::{Explanation, Response};
 use crate::event::{Detail, Failure, Fwd, Trail};
 use crate::field::number;
+use crate::field::range::ContentRange;
 use crate::policy::admit::{Admission, Arrival, admit};
-use crate::policy::fail::{Trouble, is_error, may_stand_in};
-use crate::policy::forward::passes_range;
+use crate::policy::answer::{self, Facts, told};
+use crate::policy::fail::{Trouble, is_down, is_error};
+use crate::policy::forward::{Purpose, purpose};
 use crate::policy::lifetime::Word;
-use crate::policy::request::Plan;
+use crate::policy::request::{Ask, Plan};
+use crate::policy::rest::Turn;
+use crate::policy::reuse::Reuse;
 use crate::policy::sanitised::Sanitised;
 use crate::policy::status::cache_status;
-use crate::policy::{answer, post};
+use crate::policy::{freshen, look_up, partial, post};
+use crate::store::shelf::Shelf;
 use crate::stored::{Body, Stored};
-use crate::time::Seconds;
 
 /// What becomes of an answer.
 #[derive(Clone, Debug, Serialize)]
@@ -46,183 +52,292 @@ pub struct OfResponse {
     pub clients_are_told: Option<String>,
 }
 
-impl Explainer<'_> {
-    /// Explains a request that goes forward with `trail`, and with what is `stored` in hand.
-    pub(super) fn forward(
-        &self,
-        out: &mut Explanation,
-        mut trail: Trail,
-        stored: Option<&Stored>,
-        fields: &HeaderMap,
-    ) {
-        let subject = self.subject();
+/// A request that goes forward.
+pub(super) struct Forwarded<'a> {
+    pub(super) explainer: &'a Explainer<'a>,
+    /// Its fields, as all that is decided later sees them.
+    pub(super) fields: &'a HeaderMap,
+    /// What is stored for it, though it may not answer as it is.
+    pub(super) stored: Option<&'a Stored>,
+}
+
+impl Forwarded<'_> {
+    /// Says in `out` what becomes of it, and of the answer, if one is given; it begins as `trail`
+    /// says.
+    pub(super) fn fill(&self, out: &mut Explanation, mut trail: Trail) {
+        let subject = self.explainer.subject(self.stored);
         let rule = trail.detail.filter(|_| trail.fwd == Some(Fwd::Bypass));
         out.because = match (rule, trail.fwd) {
-            (Some(detail), _) => reason(detail, &subject),
-            (None, Some(Fwd::Request)) => of_request(self.question).to_owned(),
-            (None, fwd) => fwd.map_or_else(String::new, |fwd| of_forward(fwd).to_owned()),
+            (Some(detail), _) => subject.reason(detail),
+            (None, fwd) => fwd.map_or_else(String::new, |fwd| subject.of_forward(fwd)),
         };
-        out.to_make_it_cacheable = rule.and_then(|detail| remedy(detail, &subject));
-        if let Some(response) = &self.question.response {
-            match self.decision.plan {
-                Plan::LookUp => self.taken_in(out, &mut trail, response, stored, fields),
-                Plan::Pass(..) => self.passed(out, &mut trail, response, fields),
+        if trail.detail == Some(Detail::HitForMiss) {
+            out.notes.push(subject.reason(Detail::HitForMiss));
+        }
+        out.to_make_it_cacheable = rule.and_then(|detail| subject.remedy(detail));
+        if let Some(response) = &self.explainer.question.response {
+            match self.explainer.decision.plan {
+                Plan::LookUp => self.answered(out, &mut trail, response),
+                Plan::Pass(..) => self.passed(out, &mut trail, response),
             }
         }
         out.cache_status = cache_status(&trail);
     }
 
     /// An answer that goes back as it is.
-    fn passed(
-        &self,
-        out: &mut Explanation,
-        trail: &mut Trail,
-        response: &Response,
-        fields: &HeaderMap,
-    ) {
+    fn passed(&self, out: &mut Explanation, trail: &mut Trail, response: &Response) {
+        let Explainer { decision, target, .. } = self.explainer;
         let clean = Sanitised::new(&response.fields);
         let arrival = self.arrival(response.status, &clean.fields, false);
-        let (target, rules) = (&self.question.target, &self.decision.route.policy);
-        let kept = post::kept(&self.decision.ask, target, fields, &arrival, rules);
-        trail.fwd_status = Some(response.status.as_u16());
+        let rules = &decision.route.policy;
+        let kept = post::kept(&decision.ask, target, self.fields, &arrival, rules);
+        out.status = Some(response.status.as_u16());
+        trail.fwd_status = out.status;
         trail.stored = kept.is_some();
         if let Some(admission) = kept {
-            "the response says that it is what GET would get".clone_into(&mut out.because);
-            out.response = Some(self.of_response(response, &admission, Ok(())));
+            "the response says in Content-Location that it is what GET would get, and is stored \
+             for that"
+                .clone_into(&mut out.because);
+            out.response = Some(self.of_response(response.status, &admission, Ok(())));
         }
     }
 
     /// An answer that the cache asked for.
+    fn answered(&self, out: &mut Explanation, trail: &mut Trail, response: &Response) {
+        let ask = &self.explainer.decision.ask;
+        let kept = self.stored.map(|stored| stored.head.fields.to_map());
+        let held = self.stored.zip(kept.as_ref());
+        let why = trail.fwd.unwrap_or(Fwd::UriMiss);
+        let purpose = purpose(ask, self.fields, why, held);
+        let not_modified = response.status == StatusCode::NOT_MODIFIED;
+        match (held, &purpose) {
+            (Some(held), Purpose::Validate(_)) if not_modified => {
+                self.validated(out, trail, response, held);
+            }
+            (Some(held), Purpose::Complete(..))
+                if response.status == StatusCode::PARTIAL_CONTENT =>
+            {
+                self.completed(out, trail, response, held);
+            }
+            _ if not_modified => self.unusable(out, trail),
+            _ if is_error(response.status) && self.stands_in(out, trail, Trouble::Error) => {
+                trail.fwd_status = Some(response.status.as_u16());
+            }
+            _ => self.taken_in(out, trail, response, matches!(purpose, Purpose::Part)),
+        }
+    }
+
+    /// A 304 to the conditions of the cache.
+    fn validated(
+        &self,
+        out: &mut Explanation,
+        trail: &mut Trail,
+        response: &Response,
+        (stored, kept): (&Stored, &HeaderMap),
+    ) {
+        if !freshen::applies(kept, &response.fields) {
+            return ask_again(out, "the 304 speaks of another version than that which is stored");
+        }
+        let answer = Sanitised::new(&response.fields).update(self.explainer.now);
+        let fields = freshen::updated(kept, &answer);
+        let ask = Ask::read(&Method::GET, &HeaderMap::new(), false);
+        let admission = self.admit(&ask, stored.head.status, &fields, false);
+        let own = if self.explainer.decision.ask.authorized {
+            Err(Detail::Authorization)
+        } else {
+            Ok(())
+        };
+        let verdict = admission.verdict.and(own);
+        trail.note_answer(StatusCode::NOT_MODIFIED.as_u16(), verdict);
+        let mut head = Sanitised { fields }.stored(stored.head.status, &admission, self.fields);
+        head.part = stored.head.part;
+        let fresh = Stored { head: Arc::new(head), body: stored.body.clone() };
+        out.status = Some(self.status_of(&fresh).as_u16());
+        "what is stored still stands, as the origin says with 304".clone_into(&mut out.because);
+        out.response = Some(self.of_response(stored.head.status, &admission, verdict));
+        let shelf = self.shelf().map(|shelf| shelf.with_update(stored, fresh, self.most()));
+        if let Some(shelf) = shelf.filter(|_| verdict.is_ok()) {
+            self.next(out, &shelf, StatusCode::NOT_MODIFIED);
+        }
+    }
+
+    /// A part that was asked for since it is missing in what is stored.
+    fn completed(
+        &self,
+        out: &mut Explanation,
+        trail: &mut Trail,
+        response: &Response,
+        (stored, kept): (&Stored, &HeaderMap),
+    ) {
+        let answer = Sanitised::new(&response.fields).fields;
+        let mut fields = freshen::updated(kept, &answer);
+        fields.remove(CONTENT_RANGE);
+        let admission = self.admit(&self.explainer.decision.ask, StatusCode::OK, &fields, true);
+        let part = ContentRange::parse(&answer);
+        let fit = stored.head.part.as_ref().zip(part.as_ref());
+        let fit = fit.and_then(|(held, new)| partial::fit((kept, held), (&answer, new)));
+        if !fit.is_some_and(|fit| fit.part.is_none()) || admission.verdict.is_err() {
+            return ask_again(out, "the part does not make what is stored whole");
+        }
+        trail.note_answer(response.status.as_u16(), Ok(()));
+        "the part makes what is stored whole".clone_into(&mut out.because);
+        out.response = Some(self.of_response(StatusCode::OK, &admission, Ok(())));
+    }
+
+    /// A 304 that nobody asked for.
+    fn unusable(&self, out: &mut Explanation, trail: &mut Trail) {
+        if !self.stands_in(out, trail, Trouble::Disconnected) {
+            trail.detail = Some(Failure::Invalid.detail());
+            out.status = Some(Failure::Invalid.status().as_u16());
+            "nothing was asked that a 304 could answer".clone_into(&mut out.because);
+        }
+    }
+
+    /// Whether something stored answers in place of an origin that met with `trouble`.
+    fn stands_in(&self, out: &mut Explanation, trail: &mut Trail, trouble: Trouble) -> bool {
+        let Explainer { now, .. } = *self.explainer;
+        let wanted = self.explainer.wanted(self.fields);
+        let stands_in = |stored: &&Stored| look_up::stands_in(stored, &wanted, trouble, now);
+        let Some(stored) = self.stored.filter(stands_in) else { return false };
+        let is_fresh = stored.head.freshness.is_fresh(now);
+        let detail = if is_fresh { Detail::FreshIfError } else { Detail::StaleIfError };
+        trail.detail = Some(detail);
+        out.status = Some(self.status_of(stored).as_u16());
+        out.because = self.explainer.subject(Some(stored)).reason(detail);
+        true
+    }
+
+    /// An answer of its own.
     fn taken_in(
         &self,
         out: &mut Explanation,
         trail: &mut Trail,
         response: &Response,
-        stored: Option<&Stored>,
-        fields: &HeaderMap,
+        ranged: bool,
     ) {
-        let Response { status, .. } = *response;
-        if status == StatusCode::NOT_MODIFIED {
-            return self.not_modified(out, trail, stored);
-        }
-        if self.stands_in(out, trail, status, stored) {
-            return;
-        }
+        let Explainer { decision, settings, .. } = self.explainer;
         let clean = Sanitised::new(&response.fields);
-        let ask = &self.decision.ask;
-        let ranged = passes_range(&ask.method, fields);
-        let arrival = self.arrival(status, &clean.fields, ranged);
-        let path = self.question.target.path();
-        let admission = admit(ask, &arrival, path, &self.decision.route.policy);
-        let length = clean.fields.get(header::CONTENT_LENGTH);
+        let admission = self.admit(&decision.ask, response.status, &clean.fields, ranged);
+        let length = clean.fields.get(CONTENT_LENGTH);
         let length = length.and_then(|value| number::digits(value.as_bytes().trim_ascii()));
-        let verdict = admission.of_whole(ask, length, self.settings.cache.max_object);
-        trail.note_answer(status.as_u16(), verdict);
-        let of_response = self.of_response(response, &admission, verdict);
+        let verdict = admission.of_whole(&decision.ask, length, settings.cache.max_object);
+        trail.note_answer(response.status.as_u16(), verdict);
+        let mut of_response = self.of_response(response.status, &admission, verdict);
+        let subject = self.explainer.subject(self.stored);
         match verdict {
-            Ok(()) => {
-                let by = of_response.by.as_deref().unwrap_or("nobody");
-                let lifetime = of_response.lifetime.map_or_else(|| "no time".to_owned(), written);
-                out.because = format!("the response is stored, and fresh for {lifetime} by {by}");
-                self.next(out, &admission, response, fields);
-            }
+            Ok(()) => out.because = stored_because(&of_response),
             Err(detail) => {
-                out.because = reason(detail, &self.subject());
-                out.to_make_it_cacheable = remedy(detail, &self.subject());
+                out.because = subject.reason(detail);
+                out.to_make_it_cacheable = subject.remedy(detail);
             }
         }
-        out.notes = self.notes(&admission);
+        out.notes.extend(self.notes(&admission));
+        let head = clean.stored(response.status, &admission, self.fields);
+        let fields = head.fields.to_map();
+        let status = self.status_of_arriving(response.status, &fields, length, &admission);
+        out.status = Some(status.as_u16());
+        let browser_ttl = decision.route.policy.browser_ttl;
+        let immutable = admission.cache_control.clone().filter(|_| verdict.is_ok());
+        let told = told(status, &fields, browser_ttl, verdict.is_ok()).or(immutable);
+        of_response.clients_are_told =
+            told.map(|value| value.as_bytes().escape_ascii().to_string());
         out.response = Some(of_response);
-    }
-
-    fn not_modified(&self, out: &mut Explanation, trail: &mut Trail, stored: Option<&Stored>) {
-        if stored.is_some() {
-            trail.fwd_status = Some(StatusCode::NOT_MODIFIED.as_u16());
-            "the origin says that what is stored still stands".clone_into(&mut out.because);
-        } else {
-            trail.detail = Some(Failure::Invalid.detail());
-            "nothing was asked that a 304 could answer".clone_into(&mut out.because);
+        // Two parts may be put together: of what the next request finds, only the store can tell.
+        let is_joined = self.stored.is_some_and(|stored| stored.head.part.is_some());
+        if verdict.is_ok() && !(is_joined && admission.part.is_some()) {
+            let stored = Stored { head: Arc::new(head), body: Body::default() };
+            let shelf = match self.shelf() {
+                Some(shelf) => shelf.with(stored, self.most()),
+                None => Shelf::new(stored),
+            };
+            self.next(out, &shelf, response.status);
         }
     }
 
-    /// Whether something stored answers in place of an error.
-    fn stands_in(
-        &self,
-        out: &mut Explanation,
-        trail: &mut Trail,
-        status: StatusCode,
-        stored: Option<&Stored>,
-    ) -> bool {
-        let Some(stored) = stored.filter(|_| is_error(status)) else { return false };
-        let freshness = &stored.head.freshness;
-        let directives = &self.decision.ask.directives;
-        if !may_stand_in(freshness, directives, Trouble::Error, self.now) {
-            return false;
-        }
-        let fresh = freshness.is_fresh(self.now);
-        let detail = if fresh { Detail::FreshIfError } else { Detail::StaleIfError };
-        trail.fwd_status = Some(status.as_u16());
-        trail.detail = Some(detail);
-        out.because = reason(detail, &self.subject());
-        true
+    fn shelf(&self) -> Option<&Shelf> {
+        self.explainer.known?.shelf.as_ref()
+    }
+
+    /// How many variants there may be.
+    fn most(&self) -> usize {
+        self.explainer.decision.route.policy.key.max_variants
+    }
+
+    fn admit(&self, ask: &Ask, status: StatusCode, fields: &HeaderMap, ranged: bool) -> Admission {
+        let Explainer { target, decision, .. } = self.explainer;
+        let arrival = self.arrival(status, fields, ranged);
+        admit(ask, &arrival, target.path(), &decision.route.policy)
     }
 
     fn arrival<'a>(&self, status: StatusCode, fields: &'a HeaderMap, ranged: bool) -> Arrival<'a> {
-        Arrival { status, fields, asked: self.now, arrived: self.now, ranged }
+        let now = self.explainer.now;
+        Arrival { status, fields, asked: now, arrived: now, ranged }
+    }
+
+    /// The status with which the client gets `stored`.
+    fn status_of(&self, stored: &Stored) -> StatusCode {
+        let kept = stored.head.fields.to_map();
+        let wanted = self.explainer.wanted(self.fields);
+        look_up::choose(stored, &kept, &wanted).status(stored.head.status)
+    }
+
+    /// The status with which the client gets an answer while it arrives.
+    fn status_of_arriving(
+        &self,
+        status: StatusCode,
+        fields: &HeaderMap,
+        length: Option<u64>,
+        admission: &Admission,
+    ) -> StatusCode {
+        if admission.part.is_some() {
+            return status;
+        }
+        let facts = Facts { status, fields, length, part: None };
+        match answer::choose(&self.explainer.decision.ask.method, self.fields, &facts) {
+            // Several parts are not cut from what is on its way.
+            answer::Answer::Parts(_) => status,
+            answer => answer.status(status),
+        }
     }
 
     fn of_response(
         &self,
-        response: &Response,
+        status: StatusCode,
         admission: &Admission,
         verdict: Result<(), Detail>,
     ) -> OfResponse {
-        let rules = &self.decision.route.policy;
         let freshness = &admission.freshness;
-        let immutable = admission.cache_control.clone().filter(|_| verdict.is_ok());
-        let age = freshness.initial_age;
-        let is_error = response.status.is_client_error() || response.status.is_server_error();
-        let by_policy = rules
-            .browser_ttl
-            .filter(|_| verdict.is_ok() && !is_error && immutable.is_none())
-            .and_then(|ttl| answer::for_browsers(&response.fields, Seconds::from(ttl), age));
-        let told = immutable.or(by_policy);
+        let policy = &self.explainer.decision.route.policy.name;
         OfResponse {
-            status: response.status.as_u16(),
+            status: status.as_u16(),
             stored: verdict.is_ok(),
             detail: verdict.err().map(Detail::token),
             lifetime: admission.word.map(|_| freshness.lifetime.0),
-            by: admission.word.map(|word| by(word, &rules.name)),
+            by: admission.word.map(|word| by(word, policy)),
             stale_while_revalidate: freshness.while_revalidate.0,
             stale_if_error: freshness.if_error.map(|limit| limit.0),
             always_validated: freshness.always_validate,
             selected_by: admission.vary.iter().map(ToString::to_string).collect(),
-            clients_are_told: told.map(|value| value.as_bytes().escape_ascii().to_string()),
+            clients_are_told: None,
         }
     }
 
-    /// Says how the next such request is answered, now that this is stored.
-    fn next(
-        &self,
-        out: &mut Explanation,
-        admission: &Admission,
-        response: &Response,
-        fields: &HeaderMap,
-    ) {
-        let head = Sanitised::new(&response.fields).stored(response.status, admission, fields);
-        let stored = Stored { head: Arc::new(head), body: Body::default() };
-        out.next = Some(match self.judge(&stored, fields) {
-            Ok(trail) => cache_status(&trail),
-            Err(why) => {
-                let detail = (why == Fwd::Miss).then_some(Detail::NetworkFirst);
-                cache_status(&Trail { fwd: Some(why), detail, ..Trail::default() })
+    /// Says how the next such request is answered, now that `shelf` is stored and the origin has
+    /// answered with `status`.
+    fn next(&self, out: &mut Explanation, shelf: &Shelf, status: StatusCode) {
+        let turn = if is_down(status) { Turn::Wait(Trouble::Error) } else { Turn::Ask };
+        let trail = match self.explainer.found(Some(shelf), self.fields, turn) {
+            Found::Usable(trail, _) => trail,
+            Found::Forward(why, _) => {
+                Trail { fwd: Some(why), detail: Reuse::Validate(why).detail(), ..Trail::default() }
             }
-        });
+        };
+        out.next = Some(cache_status(&trail));
     }
 
     /// What of the rules has no effect on this response, though one might think so.
     fn notes(&self, admission: &Admission) -> Vec<String> {
-        let rules = &self.decision.route.policy;
+        let rules = &self.explainer.decision.route.policy;
         let mut notes = Vec::new();
         let revalidates = rules.stale_while_revalidate.is_some()
             || rules.strategy == Strategy::StaleWhileRevalidate;
@@ -233,17 +348,43 @@ impl Explainer<'_> {
                     .to_owned(),
             );
         }
-        let by_origin = matches!(
-            admission.word,
-            Some(Word::SMaxage | Word::MaxAge | Word::Expires | Word::Heuristic)
-        );
-        if rules.ttl.is_some() && by_origin && rules.ttl_mode != TtlMode::Override {
-            notes.push(format!(
-                "the ttl of the policy `{}` has no effect: the response says how long it is fresh",
-                rules.name
-            ));
+        let said = match admission.word {
+            Some(Word::SMaxage | Word::MaxAge | Word::Expires) => {
+                "the response says itself how long it is fresh"
+            }
+            Some(Word::Heuristic) => {
+                "Last-Modified goes before it; `ttl_mode = \"default\"` lets the ttl go first"
+            }
+            Some(Word::TtlByStatus | Word::Immutable | Word::Ttl) | None => return notes,
+        };
+        if rules.ttl.is_some() && rules.ttl_mode != TtlMode::Override {
+            let policy = &rules.name;
+            notes.push(format!("the ttl of the policy `{policy}` has no effect: {said}"));
         }
         notes
+    }
+}
+
+/// The edge asks again for the whole, for which there is no answer here.
+fn ask_again(out: &mut Explanation, why: &str) {
+    out.because = format!("{why}: the edge asks the origin again, for the whole");
+}
+
+/// Why a response that is stored is, as a sentence.
+fn stored_because(response: &OfResponse) -> String {
+    match (response.lifetime, &response.by) {
+        (Some(0), Some(by)) => {
+            format!("the response is stored, to be validated before each use, by {by}")
+        }
+        (Some(_), Some(_)) if response.always_validated => {
+            "the response is stored, to be validated before each use, since it says no-cache".into()
+        }
+        (Some(lifetime), Some(by)) => {
+            format!("the response is stored, and fresh for {} by {by}", written(lifetime))
+        }
+        _ => "the response is stored, to be validated before each use: nobody says how long it is \
+              fresh, but it can be validated"
+            .into(),
     }
 }
 
@@ -258,9 +399,4 @@ fn by(word: Word, policy: &str) -> String {
         Word::Ttl => format!("ttl of the policy `{policy}`"),
         Word::Heuristic => "the heuristic (a tenth of the time since Last-Modified)".to_owned(),
     }
-}
-
-/// A number of seconds as a settings file writes it.
-pub(super) fn written(seconds: u64) -> String {
-    text::write_duration(Duration::from_secs(seconds))
 }

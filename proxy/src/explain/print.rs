@@ -1,12 +1,17 @@
 //! Prints an explanation for a person to read.
 
 use std::fmt;
+use std::time::Duration;
 
-use super::answer::written;
-use super::{Explanation, OfKey, OfResponse, Variant};
+use forebay_config::text;
+use http::StatusCode;
+
+use super::{Explanation, OfKey, OfResponse, PassedOver, Variant};
 
 /// The width of the first column.
 const MARGIN: usize = 11;
+/// The most routes that are printed because they were passed over.
+const MOST_PASSED_OVER: usize = 8;
 
 impl fmt::Display for Explanation {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -22,10 +27,7 @@ impl fmt::Display for Explanation {
             )?,
             None => line(out, "route", "none")?,
         }
-        for other in &self.passed_over {
-            let text = format!("not {} ({}): another {}", other.name, other.at, other.mismatch);
-            line(out, "", &text)?;
-        }
+        of_passed_over(out, &self.passed_over)?;
         if let Some(key) = &self.key {
             of_key(out, key)?;
         }
@@ -34,6 +36,9 @@ impl fmt::Display for Explanation {
         }
         if let Some(response) = &self.response {
             of_response(out, response)?;
+        }
+        if let Some(status) = self.status {
+            line(out, "client", &format!("gets {status}{}", name_of(status)))?;
         }
         line(out, "this time", &format!("Cache-Status: {}", self.cache_status))?;
         if let Some(next) = &self.next {
@@ -54,6 +59,22 @@ impl fmt::Display for Explanation {
 /// A line with `head` in the first column.
 fn line(out: &mut fmt::Formatter<'_>, head: &str, text: &str) -> fmt::Result {
     writeln!(out, "{head:MARGIN$}{text}")
+}
+
+/// The routes that were passed over; of many only those that the host and the path fit.
+fn of_passed_over(out: &mut fmt::Formatter<'_>, others: &[PassedOver]) -> fmt::Result {
+    let are_many = others.len() > MOST_PASSED_OVER;
+    let is_near = |other: &&PassedOver| !are_many || !["path", "host"].contains(&&*other.mismatch);
+    let mut left_out = others.len();
+    for PassedOver { name, at, mismatch } in others.iter().filter(is_near).take(MOST_PASSED_OVER) {
+        left_out -= 1;
+        line(out, "", &format!("not {name} ({at}), whose {mismatch} does not match"))?;
+    }
+    match left_out {
+        0 => Ok(()),
+        1 => line(out, "", "nor one other before it"),
+        _ => line(out, "", &format!("nor {left_out} others before it")),
+    }
 }
 
 fn of_key(out: &mut fmt::Formatter<'_>, key: &OfKey) -> fmt::Result {
@@ -121,4 +142,15 @@ fn of_response(out: &mut fmt::Formatter<'_>, response: &OfResponse) -> fmt::Resu
         Some(told) => line(out, "", &format!("clients are told Cache-Control: {told}")),
         None => Ok(()),
     }
+}
+
+/// The name of a status behind a blank, if it has one.
+fn name_of(status: u16) -> String {
+    let name = StatusCode::from_u16(status).map_or(None, |status| status.canonical_reason());
+    name.map_or_else(String::new, |name| format!(" {name}"))
+}
+
+/// A number of seconds as a settings file writes it.
+pub(super) fn written(seconds: u64) -> String {
+    text::write_duration(Duration::from_secs(seconds))
 }

@@ -1,12 +1,14 @@
 //! Decides what a client gets of a stored response: all of it, parts, or word that it has it
 //! (RFC 9110 §13, §14, RFC 9111 §4.3.2).
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use crate::field::etag::{self, IfRange};
 use crate::field::range::{self, ByteRange, ContentRange, RangeSpec, Resolved};
-use crate::field::{date, list};
+use crate::field::{age, date, list};
 use crate::time::Seconds;
 
 /// What a client gets of a stored response.
@@ -24,6 +26,19 @@ pub enum Answer {
     Unsatisfiable,
     /// Nothing: what is stored is a part, and the request wants more.
     Missing,
+}
+
+impl Answer {
+    /// The status that it has, if that of the whole is `whole`.
+    #[must_use]
+    pub const fn status(&self, whole: StatusCode) -> StatusCode {
+        match self {
+            Self::Whole | Self::Missing => whole,
+            Self::NotModified => StatusCode::NOT_MODIFIED,
+            Self::Part(_) | Self::Parts(_) => StatusCode::PARTIAL_CONTENT,
+            Self::Unsatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
+        }
+    }
 }
 
 /// A stored response, as far as it decides the answer.
@@ -117,12 +132,29 @@ fn within(range: Option<&RangeSpec>, part: &ContentRange) -> Answer {
     }
 }
 
+/// What the route says to clients in `Cache-Control` of an answer with `status` and `fields`, which
+/// they may keep for `ttl`, if it is one that many get; nothing if what the origin says has to
+/// stand.
+#[must_use]
+pub fn told(
+    status: StatusCode,
+    fields: &HeaderMap,
+    ttl: Option<Duration>,
+    is_shared: bool,
+) -> Option<HeaderValue> {
+    let ttl = ttl?;
+    if !is_shared || status.is_client_error() || status.is_server_error() {
+        return None;
+    }
+    for_browsers(fields, Seconds::from(ttl), age::age(fields))
+}
+
 /// What `Cache-Control` says to clients that may keep a response of `age` for `ttl` from now;
 /// nothing if what the origin says in `stored` has to stand.
 ///
 /// A client counts `Age` against `max-age`, so that is in it. What else the origin says is kept.
 #[must_use]
-pub fn for_browsers(stored: &HeaderMap, ttl: Seconds, age: Seconds) -> Option<HeaderValue> {
+fn for_browsers(stored: &HeaderMap, ttl: Seconds, age: Seconds) -> Option<HeaderValue> {
     let mut told = Vec::new();
     for directive in list::members(stored, &header::CACHE_CONTROL) {
         let name = directive.split(|&byte| byte == b'=').next().unwrap_or(directive).trim_ascii();

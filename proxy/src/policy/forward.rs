@@ -6,8 +6,12 @@ use std::net::IpAddr;
 use forebay_config::KeyRules;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
+use crate::event::Fwd;
 use crate::field::hop;
 use crate::field::range::{ByteRange, RangeSpec};
+use crate::policy::partial;
+use crate::policy::request::Ask;
+use crate::stored::Stored;
 
 /// Fields in which a client could speak for a proxy, beside all that begin with `x-forwarded-`.
 /// None is believed: what is not in the key and may change the answer would let one client poison
@@ -63,6 +67,35 @@ pub enum Purpose<'a> {
     Validate(&'a HeaderMap),
     /// To get the part that is missing in what is stored with these fields.
     Complete(&'a HeaderMap, ByteRange),
+}
+
+/// Says what a request that goes forward because of `why` asks the origin for, where `held` is what
+/// is stored for it and the fields of that.
+#[must_use]
+pub fn purpose<'a>(
+    ask: &Ask,
+    fields: &HeaderMap,
+    why: Fwd,
+    held: Option<(&Stored, &'a HeaderMap)>,
+) -> Purpose<'a> {
+    let ranged = passes_range(&ask.method, fields);
+    let part = held.and_then(|(stored, _)| stored.head.part.as_ref());
+    match (held, part) {
+        (Some((_, kept)), None) if can_validate(kept) => Purpose::Validate(kept),
+        (Some((_, kept)), Some(part))
+            if why == Fwd::Partial && ask.method == Method::GET && !ranged =>
+        {
+            partial::missing(kept, part)
+                .map_or(Purpose::Whole, |missing| Purpose::Complete(kept, missing))
+        }
+        _ if ranged => Purpose::Part,
+        _ => Purpose::Whole,
+    }
+}
+
+/// Whether what is stored with the fields `kept` can be validated.
+fn can_validate(kept: &HeaderMap) -> bool {
+    kept.contains_key(header::ETAG) || kept.contains_key(header::LAST_MODIFIED)
 }
 
 /// Whether the `Range` of a request is passed on, so that its answer may be that part.

@@ -82,18 +82,11 @@ impl Source<'_> {
             })
     }
 
-    /// Whether the `ttl` of a route is meant for such a status. An error is not kept for as long
-    /// as what was asked for; `ttl_by_status` can say so.
-    fn takes_ttl(&self) -> bool {
-        let status = self.arrival.status;
-        is_heuristic(status) && !status.is_client_error() && !status.is_server_error()
-    }
-
     /// What the route says.
     fn of_route(&self) -> Option<Lifetime> {
         let by = |word: Word| move |ttl: Duration| (Seconds::from(ttl), word);
         let by_status = self.rules.ttl_by_status.get(&self.arrival.status.as_u16()).copied();
-        let ttl = self.rules.ttl.filter(|_| self.takes_ttl());
+        let ttl = self.rules.ttl.filter(|_| takes_ttl(self.arrival.status));
         by_status
             .map(by(Word::TtlByStatus))
             .or_else(|| self.immutable.then_some(HASHED_NAME).map(by(Word::Immutable)))
@@ -145,6 +138,13 @@ impl Source<'_> {
             if_error: or_rule(self.said.stale_if_error, self.rules.stale_if_error),
         }
     }
+}
+
+/// Whether the `ttl` of a route is meant for such a status. An error is not kept for as long as what
+/// was asked for; `ttl_by_status` can say so.
+#[must_use]
+pub fn takes_ttl(status: StatusCode) -> bool {
+    is_heuristic(status) && !status.is_client_error() && !status.is_server_error()
 }
 
 /// Statuses that are heuristically cacheable (RFC 9110 §15.1).

@@ -4,6 +4,7 @@ use forebay_config::KeyRules;
 use http::HeaderMap;
 
 use super::answer::{self, Answer, Facts};
+use super::fail::{Trouble, may_stand_in};
 use super::forward::personal;
 use super::request::Ask;
 use super::rest::Turn;
@@ -64,6 +65,14 @@ pub fn judge(
         return Use::Forward(Fwd::Partial);
     }
     Use::Answer(reuse, answer, kept)
+}
+
+/// Whether `stored` answers what is `wanted` in place of an origin that was asked and met with
+/// `trouble`.
+#[must_use]
+pub fn stands_in(stored: &Stored, wanted: &Wanted<'_>, trouble: Trouble, now: Timestamp) -> bool {
+    may_stand_in(&stored.head.freshness, &wanted.ask.directives, trouble, now)
+        && choose(stored, &stored.head.fields.to_map(), wanted) != Answer::Missing
 }
 
 /// What of `stored`, whose fields are `kept`, answers what is `wanted`.

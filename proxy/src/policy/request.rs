@@ -42,6 +42,15 @@ impl Ask {
                 || fields.contains_key(header::IF_UNMODIFIED_SINCE),
         }
     }
+
+    /// Whether it goes forward in no company, since the answer to it might be its own.
+    #[must_use]
+    pub fn goes_alone(&self) -> bool {
+        self.authorized
+            || self.method != Method::GET
+            || self.directives.no_cache
+            || self.directives.no_store
+    }
 }
 
 /// What to do with a request before anything is looked up.

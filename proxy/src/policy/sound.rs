@@ -110,7 +110,8 @@ fn check_target(method: &Method, target: &[u8]) -> Result<(), Unsound> {
 }
 
 /// Whether it is beyond doubt where the message ends (RFC 9112 §6.1, §6.3).
-fn is_framed(head: &Head<'_>) -> bool {
+#[must_use]
+pub fn is_framed(head: &Head<'_>) -> bool {
     let mut lengths = head.fields.get_all(header::CONTENT_LENGTH).iter();
     let length_is_plain = match (lengths.next(), lengths.next()) {
         (None, _) => true,

@@ -1,0 +1,261 @@
+//! What `forebay explain` says is what the edge does: drawn at random, and held against it.
+
+use std::path::Path;
+use std::time::Instant;
+
+use forebay::explain::{Explanation, Question, Written, WrittenResponse, explain};
+use forebay::key::Target;
+use forebay::time;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use serde_json::Value;
+
+use crate::support::cases::{Asked, Said, answers, requests, settings};
+use crate::support::{Edge, Origin, Reply, Request, Setup, soon};
+
+/// Draws the same again for the same seed.
+struct Drawer(TestRunner);
+
+impl Drawer {
+    fn new(seed: u64) -> Self {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+        Self(TestRunner::new_with_rng(Config::default(), rng))
+    }
+
+    fn draw<T: std::fmt::Debug>(&mut self, strategy: &impl Strategy<Value = T>) -> T {
+        strategy.new_tree(&mut self.0).expect("nothing is filtered out").current()
+    }
+}
+
+/// How many settings are tried, and requests with each.
+fn measure() -> (u64, u64, u64) {
+    let number = |name: &str, usual: u64| {
+        std::env::var(name).map_or(usual, |text| text.parse().expect("a number"))
+    };
+    (number("EXPLAIN_SEED", 1), number("EXPLAIN_EDGES", 12), number("EXPLAIN_REQUESTS", 40))
+}
+
+/// An edge with settings that were drawn, before an origin.
+struct World {
+    origin: Origin,
+    edge: Edge,
+    text: String,
+    settings: forebay_config::Settings,
+}
+
+impl World {
+    async fn drawn(drawer: &mut Drawer) -> Self {
+        let origin = Origin::start().await;
+        let tables = drawer.draw(&settings());
+        let setup = Setup::before(&origin).only_these_routes().table(&tables);
+        let text = setup.text();
+        let settings = forebay_config::parse("forebay.toml", &text, Path::new(""), &|_| None);
+        let settings = settings.unwrap_or_else(|faults| panic!("{faults}\n{text}"));
+        Self { origin, edge: setup.start().await, text, settings }
+    }
+
+    /// Sends `asked` in the case `name`, which the origin answers with `said`.
+    async fn send(&self, name: &str, asked: &Asked, said: &Said) -> Reply {
+        let target = Target::parse("http", asked.host, &asked.target(name)).expect("a target");
+        self.origin.answers(target.path(), said.answer());
+        self.edge.send(&asked.request(name)).await
+    }
+
+    fn explained(&self, name: &str, asked: &Asked, said: &Said) -> Explanation {
+        let question = Question::try_from(written(name, asked, said)).expect("a question");
+        explain(&self.settings, &question, None, time::now())
+    }
+
+    /// What the running edge says.
+    async fn explained_live(&self, name: &str, asked: &Asked, said: &Said) -> Value {
+        let body = serde_json::to_string(&written(name, asked, said)).expect("JSON");
+        let request = Request::new("POST", "/explain").field("Accept", "application/json");
+        let reply = self.edge.admin(&request.body(&body)).await;
+        serde_json::from_str(&reply.status(200).text()).expect("JSON")
+    }
+
+    /// Waits until what answered `asked` is stored, though its client did not wait for it.
+    async fn has_stored(&self, name: &str, asked: &Asked, said: &Said) {
+        let stored = async {
+            loop {
+                let known = self.explained_live(name, asked, said).await;
+                if known["stored"].as_array().is_some_and(|stored| !stored.is_empty()) {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        soon("an answer to be stored", stored).await;
+    }
+}
+
+fn written(name: &str, asked: &Asked, said: &Said) -> Written {
+    Written {
+        method: asked.method.to_owned(),
+        url: asked.url(name),
+        fields: asked.sent(),
+        response: Some(WrittenResponse { status: said.status, fields: said.sent() }),
+    }
+}
+
+/// The parameters of a `Cache-Status` that has one member.
+fn parameters(field: &str) -> Vec<(String, String)> {
+    let parameters = field.split(';').map(|parameter| {
+        let (name, value) = parameter.trim().split_once('=').unwrap_or((parameter.trim(), ""));
+        (name.to_owned(), value.to_owned())
+    });
+    let mut parameters: Vec<_> = parameters.collect();
+    parameters.sort();
+    parameters
+}
+
+/// Whether both say the same; a `ttl` may be counted in another second.
+fn agree(one: &str, other: &str) -> bool {
+    let (one, other) = (parameters(one), parameters(other));
+    let is_near = |one: &str, other: &str| {
+        let number = |text: &str| text.parse::<i64>().expect("a number of seconds");
+        (number(one) - number(other)).abs() <= 2
+    };
+    one.len() == other.len()
+        && one.iter().zip(&other).all(|((name, value), (its, theirs))| {
+            name == its && (value == theirs || (name == "ttl" && is_near(value, theirs)))
+        })
+}
+
+/// Whether `said` holds for what was done, where only the origin could tell the rest.
+fn is_borne_out(said: &str, done: &str) -> bool {
+    if said.contains("; hit") {
+        return agree(said, done);
+    }
+    let (said, done) = (parameters(said), parameters(done));
+    // What the origin answers may have a fact of its own.
+    said.iter().filter(|(name, _)| name != "detail").all(|parameter| done.contains(parameter))
+}
+
+fn cache_status(reply: &Reply) -> String {
+    reply.field("cache-status").unwrap_or_else(|| panic!("no Cache-Status: {reply}"))
+}
+
+/// What is wrong with what was said before `reply` came.
+fn faults(explained: &Explanation, said: &Said, reply: &Reply) -> Vec<String> {
+    let mut faults = Vec::new();
+    let done = cache_status(reply);
+    if !agree(&explained.cache_status, &done) {
+        faults.push(format!("Cache-Status was {done}"));
+    }
+    if explained.status.is_some_and(|status| status != reply.code) {
+        faults.push(format!("the status was {}", reply.code));
+    }
+    if let Some(response) = &explained.response {
+        let origins = said.fields.iter().filter(|(name, _)| *name == "Cache-Control");
+        let origins: Vec<_> = origins.map(|(_, value)| value.as_str()).collect();
+        let origins = (!origins.is_empty()).then(|| origins.join(", "));
+        let told = response.clients_are_told.clone().or(origins);
+        let done = reply.field("cache-control");
+        if done != told {
+            faults.push(format!("Cache-Control was {done:?}, and not {told:?}"));
+        }
+    }
+    faults
+}
+
+/// What is wrong with what was said of the request that the origin got.
+fn faults_of_request(explained: &Explanation, world: &World, path: &str) -> Vec<String> {
+    let mut faults = Vec::new();
+    let (Some(key), Some(asked)) = (&explained.key, world.origin.requests(path).pop()) else {
+        return faults;
+    };
+    if asked.target != key.origin_is_asked {
+        faults.push(format!("the origin was asked for {}", asked.target));
+    }
+    for (name, value) in &key.rewritten {
+        if asked.field(name) != *value {
+            faults.push(format!("the origin was told {name}: {:?}", asked.field(name)));
+        }
+    }
+    faults
+}
+
+#[tokio::test]
+async fn what_is_explained_is_what_happens() {
+    let (seed, edges, requests_each) = measure();
+    let began = Instant::now();
+    for edge in 0..edges {
+        let mut drawer = Drawer::new(seed * 1000 + edge);
+        let world = World::drawn(&mut drawer).await;
+        for case in 0..requests_each {
+            let name = format!("c{case}");
+            let (asked, said) = (drawer.draw(&requests()), drawer.draw(&answers()));
+            let explained = world.explained(&name, &asked, &said);
+            let reply = world.send(&name, &asked, &said).await;
+            let mut faults = faults(&explained, &said, &reply);
+            let path = Target::parse("http", asked.host, &asked.target(&name)).expect("a target");
+            faults.extend(faults_of_request(&explained, &world, path.path()));
+            if let (true, Some(next)) = (faults.is_empty(), &explained.next) {
+                if reply.code != said.status || asked.method == "HEAD" {
+                    world.has_stored(&name, &asked, &said).await;
+                }
+                let done = cache_status(&world.send(&name, &asked, &said).await);
+                if !is_borne_out(next, &done) {
+                    faults.push(format!("Cache-Status of the next was {done}"));
+                }
+            }
+            assert!(
+                faults.is_empty(),
+                "seed {seed}, edge {edge}, case {case}: {faults:#?}\n{}\n{asked:#?}\n{said}\n{explained}",
+                world.text
+            );
+        }
+    }
+    eprintln!("{edges} edges with {requests_each} requests each took {:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn what_a_running_edge_explains_is_what_happens_next() {
+    let (seed, edges, requests_each) = measure();
+    for edge in 0..edges {
+        let mut drawer = Drawer::new(seed * 1000 + 500 + edge);
+        let world = World::drawn(&mut drawer).await;
+        for case in 0..requests_each / 3 {
+            let name = format!("c{case}");
+            let (first, mut said) = (drawer.draw(&requests()), drawer.draw(&answers()));
+            let mut history = format!("{first:#?}\n{said}");
+            let mut reply = world.send(&name, &first, &said).await;
+            for _ in 0..3 {
+                // What goes on in the background would race with what is asked next.
+                let done = cache_status(&reply);
+                let is_whole = reply.code == said.status && reply.code != 206;
+                if done.contains("while-revalidate") || (done.contains("stored") && !is_whole) {
+                    break;
+                }
+                let mut asked = drawer.draw(&requests());
+                (asked.rest, asked.host) = (first.rest, first.host);
+                if drawer.draw(&any::<bool>()) {
+                    asked.query.clone_from(&first.query);
+                    asked.fields.retain(|(name, _)| *name != "X-Tenant" && *name != "Cookie");
+                }
+                said = drawer.draw(&answers());
+                let explained = world.explained_live(&name, &asked, &said).await;
+                reply = world.send(&name, &asked, &said).await;
+                let done = cache_status(&reply);
+                let predicted = explained["cache_status"].as_str().expect("a string");
+                history.push_str(&format!("\nthen {asked:#?}\n{said}was {done}\n"));
+                let is_told = explained["because"].as_str().expect("a string");
+                let right = if is_told.contains("asks the origin again") {
+                    is_borne_out(predicted, &done)
+                } else {
+                    agree(predicted, &done)
+                        && explained["status"].as_u64().is_none_or(|it| it == u64::from(reply.code))
+                };
+                assert!(
+                    right,
+                    "seed {seed}, edge {edge}, case {case}: was {} {done}\n{}\n{history}\n{explained:#}",
+                    reply.code, world.text
+                );
+            }
+        }
+    }
+}
