@@ -23,6 +23,9 @@ use crate::store::shelf::Shelf;
 use crate::stored::Stored;
 use crate::time::Timestamp;
 
+/// The fields in which the edge tells every origin who asks.
+const OF_THE_EDGE: [&str; 3] = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
+
 /// A request that a route takes.
 pub(super) struct Explainer<'a> {
     pub(super) settings: &'a Settings,
@@ -176,6 +179,8 @@ impl Explainer<'_> {
             selected_by: selected.collect(),
             rewritten: edits
                 .iter()
+                // In these the edge speaks, whatever the client said.
+                .filter(|(name, _)| !OF_THE_EDGE.contains(&name.as_str()))
                 .map(|(name, value)| (name.to_string(), value.as_ref().map(said)))
                 .collect(),
         }
