@@ -6,12 +6,25 @@ use std::time::Duration;
 
 use clap::Args;
 use forebay_config::Settings;
+use http::StatusCode;
 
 use super::{Refusal, say, settings_file};
 use crate::explain::{Question, Written, WrittenResponse, explain};
 use crate::time;
 
+/// What stands below the options in the help.
+const EXAMPLES: &str = "\
+Examples:
+  forebay explain https://shop.example/style.css
+  forebay explain https://shop.example/cart -H 'Cookie: sessionid=1'
+  curl -sI https://origin.example/style.css | forebay explain https://shop.example/style.css --response -
+  forebay explain https://shop.example/style.css --live
+
+Nothing is sent to an origin. Without --live nothing is asked of an edge either: nothing is taken to \
+be stored then. With --live the settings that the edge runs with count, not those of the file.";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// The URL that is asked for; a path alone is one of http://localhost.
     #[arg(value_name = "URL")]
@@ -22,16 +35,21 @@ pub(super) struct Arguments {
     /// The method.
     #[arg(short = 'X', long, value_name = "METHOD", default_value = "GET")]
     method: String,
-    /// A field of the request, as in 'Cookie: a=b'.
+    /// A field of the request, as in 'Cookie: a=b'; may be given several times.
+    ///
+    /// Host goes before the host of the URL.
     #[arg(short = 'H', long = "header", value_name = "FIELD")]
     fields: Vec<String>,
     /// A file with the head of the origin's answer, as `curl -sI` prints it; - is standard input.
     #[arg(long, value_name = "FILE")]
     response: Option<PathBuf>,
-    /// Prints JSON.
+    /// Prints JSON instead of text.
     #[arg(long)]
     json: bool,
     /// Asks the running edge, which looks at what it has stored.
+    ///
+    /// The token of its admin listener is that of the settings or, with --admin, of the variable
+    /// FOREBAY_ADMIN_TOKEN.
     #[arg(long)]
     live: bool,
     /// Where the running edge is asked [default: the admin listener of the settings].
@@ -97,7 +115,8 @@ fn read_head(path: &Path) -> Result<String, Refusal> {
 /// What the running edge answers.
 fn ask(arguments: &Arguments, written: &Written) -> Result<String, Refusal> {
     let (base, token) = match &arguments.admin {
-        Some(url) => (url.trim_end_matches('/').to_owned(), None),
+        Some(url) if url.contains("://") => (url.trim_end_matches('/').to_owned(), None),
+        Some(address) => (format!("http://{}", address.trim_end_matches('/')), None),
         None => {
             let admin = settings(arguments)?.admin;
             (
@@ -123,9 +142,14 @@ fn ask(arguments: &Arguments, written: &Written) -> Result<String, Refusal> {
         .send(serde_json::to_string(written)?)
         .map_err(|error| format!("cannot ask {url}: {error}; is the edge running?"))?;
     let text = answer.body_mut().read_to_string()?;
-    if answer.status().is_success() {
-        Ok(text)
-    } else {
-        Err(format!("{url} answered {}: {}", answer.status(), text.trim_end()).into())
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(text);
     }
+    let remedy = match status {
+        StatusCode::UNAUTHORIZED => format!("; {TOKEN_VARIABLE} has to hold it"),
+        StatusCode::NOT_FOUND => "; that is no admin listener of this version".to_owned(),
+        _ => String::new(),
+    };
+    Err(format!("{url} answered {status}: {}{remedy}", text.trim_end()).into())
 }

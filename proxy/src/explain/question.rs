@@ -186,14 +186,20 @@ impl WrittenResponse {
     /// The line that is none of these.
     pub fn parse(head: &str) -> Result<Self, Unclear> {
         let mut response = Self { status: 200, fields: Vec::new() };
-        for line in head.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
-            if let Some(status) = status_line(line) {
+        let mut is_over = false;
+        for line in head.trim_start().lines().map(str::trim_end) {
+            if line.is_empty() {
+                is_over = true;
+            } else if let Some(status) = status_line(line) {
                 response = Self { status, fields: Vec::new() };
-                continue;
+                is_over = false;
+            } else if is_over {
+                break;
+            } else {
+                let (name, value) =
+                    line.split_once(':').ok_or_else(|| Unclear::Line(line.to_owned()))?;
+                response.fields.push((name.to_owned(), value.trim().to_owned()));
             }
-            let (name, value) =
-                line.split_once(':').ok_or_else(|| Unclear::Line(line.to_owned()))?;
-            response.fields.push((name.to_owned(), value.trim().to_owned()));
         }
         Ok(response)
     }
@@ -326,6 +332,9 @@ mod tests {
         let expected = [("Vary", "a"), ("age", "7")];
         assert_eq!(read.fields, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
         assert_eq!(WrittenResponse::parse("Vary: a").unwrap().status, 200);
+        let with_body =
+            WrittenResponse::parse("HTTP/1.1 404\na: b\n\n<p>\nHTTP/1.1 200\n").unwrap();
+        assert_eq!((with_body.status, with_body.fields.len()), (404, 1));
         let wrong = WrittenResponse::parse("HTTP/1.1 200 OK\nnonsense").unwrap_err();
         assert_eq!(wrong, Unclear::Line("nonsense".to_owned()));
     }
