@@ -17,7 +17,7 @@ const EXAMPLES: &str = "\
 Examples:
   forebay explain https://shop.example/style.css
   forebay explain https://shop.example/cart -H 'Cookie: sessionid=1'
-  curl -sI https://origin.example/style.css | forebay explain https://shop.example/style.css --response -
+  curl -sI https://origin.example/a.css | forebay explain https://shop.example/a.css --response -
   forebay explain https://shop.example/style.css --live
 
 Nothing is sent to an origin. Without --live nothing is asked of an edge either: nothing is taken to \

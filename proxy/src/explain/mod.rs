@@ -124,7 +124,8 @@ pub fn explain(
         Ok(target) => target,
         Err(refused) => {
             let mut out = blank(question, question.url.clone());
-            out.refuse(refused.status, Detail::BadRequest, refused.why.clone());
+            let why = format!("the edge refuses it: {}", refused.why);
+            out.refuse(refused.status, Detail::BadRequest, why);
             return out;
         }
     };
@@ -134,9 +135,8 @@ pub fn explain(
     let mut out = blank(question, target.to_string());
     out.passed_over = passed_over(routes, &request);
     let Some(decision) = decide::decide(routes, &request) else {
-        let why = "no route takes this request".to_owned();
-        out.refuse(StatusCode::NOT_FOUND, Detail::NoRoute, why);
-        out.to_make_it_cacheable = Some("write a route that takes it".to_owned());
+        let why = "no route takes it; a last route with `path = \"/**\"` takes what is left";
+        out.refuse(StatusCode::NOT_FOUND, Detail::NoRoute, why.to_owned());
         return out;
     };
     out.route = Some(of_route(&decision.route));

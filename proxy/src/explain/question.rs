@@ -276,7 +276,10 @@ mod tests {
 
     fn asked(url: &str, fields: &[(&str, &str)]) -> Result<Question, Unclear> {
         let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let (method, url) = url.split_once(' ').unwrap_or(("GET", url));
+        let (method, url) = match url.split_once(' ') {
+            Some((method, url)) if !method.starts_with('/') => (method, url),
+            Some(_) | None => ("GET", url),
+        };
         let (method, url) = (method.to_owned(), url.to_owned());
         Question::try_from(Written { method, url, fields: fields.collect(), response: None })
     }

@@ -113,6 +113,10 @@ impl Subject<'_> {
                 "the origin failed lately and is left alone for a while, so that what is stored \
                  answers"
             }
+            Detail::OnlyIfCached if self.nobody_looked => {
+                "the request says only-if-cached, and nothing is taken to be stored for it (a \
+                 running edge tells what is: --live)"
+            }
             Detail::OnlyIfCached => {
                 "the request says only-if-cached, and nothing stored may answer"
             }
