@@ -64,6 +64,8 @@ pub(crate) trait Printed {
 pub(crate) struct Decoder<'a> {
     file: Arc<str>,
     text: &'a str,
+    /// Where each line of the text begins.
+    lines: Vec<usize>,
     folder: &'a Path,
     env: &'a dyn Fn(&str) -> Option<String>,
     path: Vec<String>,
@@ -84,6 +86,7 @@ impl<'a> Decoder<'a> {
         Self {
             file: file.into(),
             text,
+            lines: line_starts(text),
             folder,
             env,
             path: Vec::new(),
@@ -338,17 +341,17 @@ impl<'a> Decoder<'a> {
         if let Some(place) = self.place_of_default {
             return place;
         }
-        let before = self.text.get(..offset).unwrap_or(self.text);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        Place {
-            line: before.matches('\n').count() + 1,
-            column: before.chars().count() - before.get(..line_start).map_or(0, chars) + 1,
-        }
+        let line = self.lines.partition_point(|start| *start <= offset);
+        let start = line.checked_sub(1).and_then(|last| self.lines.get(last)).copied();
+        let before = self.text.get(start.unwrap_or(0)..offset).unwrap_or_default();
+        Place { line, column: before.chars().count() + 1 }
     }
 }
 
-fn chars(text: &str) -> usize {
-    text.chars().count()
+/// Where each line of `text` begins, in bytes.
+fn line_starts(text: &str) -> Vec<usize> {
+    let ends = text.match_indices('\n').map(|(newline, _)| newline + 1);
+    std::iter::once(0).chain(ends).collect()
 }
 
 /// Reads one value that stands in no file.
