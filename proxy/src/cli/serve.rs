@@ -44,8 +44,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Refusal> {
         Some(url) => (for_origin(arguments, url)?, None),
         None => {
             let path = settings_file::path(arguments.config.as_deref());
-            let reader: Reader = Box::new(move || settings_file::read(&path, REMEDY));
-            (reader()?.load()?, Some(reader))
+            let loaded = settings_file::read(&path, REMEDY)?.load()?;
+            let reader: Option<Reader> = settings_file::is_kept(&path)
+                .then(|| Box::new(move || settings_file::read_again(&path)) as Reader);
+            (loaded, reader)
         }
     };
     if arguments.upgrade && loaded.settings.server.upgrade_socket.is_none() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use forebay_config::{Parsed, Surroundings};
@@ -20,6 +20,9 @@ pub(super) fn path(named: Option<&Path>) -> PathBuf {
     named.map(Path::to_owned).or_else(by_environment).unwrap_or_else(|| DEFAULT_FILE.into())
 }
 
+/// The longest file that is read, in bytes.
+const LONGEST: u64 = 16 << 20;
+
 /// Reads the settings file at `path`, and those that it includes. What they say is looked into later;
 /// what is dangerous in it goes to the log.
 ///
@@ -27,7 +30,25 @@ pub(super) fn path(named: Option<&Path>) -> PathBuf {
 ///
 /// Why it cannot be read, and `remedy`.
 pub(super) fn read(path: &Path, remedy: &str) -> Result<Written, Complaint> {
-    let files = open(path, remedy)?;
+    Ok(written(open(path, remedy)?))
+}
+
+/// The same for a file that was read before.
+///
+/// # Errors
+///
+/// Why it cannot be read.
+pub(super) fn read_again(path: &Path) -> Result<Written, Complaint> {
+    let text = kept_text(path).map_err(|error| cannot_read(path, &error))?;
+    Ok(written(with_included(path, text)))
+}
+
+/// Whether the file at `path` can be read again: a pipe cannot.
+pub(super) fn is_kept(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.is_file())
+}
+
+fn written(files: Files) -> Written {
     let hash = files.hash();
     let check = move || {
         let parsed = files.parse()?;
@@ -36,7 +57,7 @@ pub(super) fn read(path: &Path, remedy: &str) -> Result<Written, Complaint> {
         }
         Ok(parsed.settings)
     };
-    Ok(Written { hash, check: Box::new(check) })
+    Written { hash, check: Box::new(check) }
 }
 
 /// A settings file and those that it includes, as they are at one moment.
@@ -53,8 +74,16 @@ pub(super) struct Files {
 ///
 /// Why it cannot be read, and `remedy`.
 pub(super) fn open(path: &Path, remedy: &str) -> Result<Files, Complaint> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| format!("cannot read {}: {error}; {remedy}", path.display()))?;
+    let text = text(path).map_err(|error| format!("{}; {remedy}", cannot_read(path, &error)))?;
+    Ok(with_included(path, text))
+}
+
+fn cannot_read(path: &Path, error: &io::Error) -> String {
+    format!("cannot read {}: {error}", path.display())
+}
+
+/// The file at `path`, which has this `text`, and those that it includes.
+fn with_included(path: &Path, text: String) -> Files {
     let name = path.display().to_string();
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let mut around = Around::default();
@@ -62,7 +91,26 @@ pub(super) fn open(path: &Path, remedy: &str) -> Result<Files, Complaint> {
         let text = around.text(&path);
         around.texts.insert(path, text);
     }
-    Ok(Files { name, folder, text, around })
+    Files { name, folder, text, around }
+}
+
+/// The text of the file at `path`, which may be a pipe.
+fn text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let read = fs::File::open(path)?.take(LONGEST + 1).read_to_string(&mut text)?;
+    if read as u64 > LONGEST {
+        return Err(io::Error::other("it is longer than 16 MiB"));
+    }
+    Ok(text)
+}
+
+/// The same for a file that stays where it is: opening a pipe might wait for ever.
+fn kept_text(path: &Path) -> io::Result<String> {
+    let metadata = path.metadata()?;
+    if metadata.is_file() || metadata.is_dir() {
+        return text(path);
+    }
+    Err(io::Error::other("it is no regular file"))
 }
 
 impl Files {
@@ -125,7 +173,7 @@ impl Surroundings for Around {
     }
 
     fn text(&self, path: &Path) -> Result<String, String> {
-        let read = || fs::read_to_string(path).map_err(|error| error.to_string());
+        let read = || kept_text(path).map_err(|error| error.to_string());
         self.texts.get(path).cloned().unwrap_or_else(read)
     }
 }
@@ -135,4 +183,33 @@ impl Surroundings for Around {
 #[expect(clippy::disallowed_methods, reason = "the error says only that it is not there")]
 pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(read: io::Result<String>, expected: &str) {
+        assert_eq!(read.unwrap_err().to_string(), expected);
+    }
+
+    #[test]
+    fn reads_no_file_without_end() {
+        check(text(Path::new("/dev/zero")), "it is longer than 16 MiB");
+    }
+
+    #[test]
+    fn waits_for_nobody_to_write_what_is_read_again() {
+        check(kept_text(Path::new("/dev/zero")), "it is no regular file");
+        assert!(!is_kept(Path::new("/dev/zero")));
+        let read = Around::default().text(Path::new("/dev/zero"));
+        assert_eq!(read.unwrap_err(), "it is no regular file");
+    }
+
+    #[test]
+    fn says_nothing_of_the_command_line_where_a_file_was_read_before() {
+        let refused = read_again(Path::new("/nowhere.toml")).err().unwrap().to_string();
+        assert_eq!(refused, "cannot read /nowhere.toml: No such file or directory (os error 2)");
+    }
 }

@@ -14,7 +14,7 @@ use moka::sync::Cache;
 
 pub use flight::{Abandoned, Arriving, End, Flight, News, Opening, Passenger};
 
-use crate::key::Key;
+use crate::key::{Key, KeyDigest};
 use crate::stored::Selecting;
 
 /// For how long requests for a key do not wait for each other after an answer under it could not
@@ -42,7 +42,7 @@ pub struct FlightKey {
 #[derive(Debug)]
 pub struct Flights<F> {
     shards: Box<[Mutex<Shard<F>>]>,
-    alone: Cache<Key, ()>,
+    alone: Cache<KeyDigest, ()>,
     held: Arc<AtomicU64>,
     limit: u64,
 }
@@ -99,15 +99,16 @@ impl<F: Clone> Flights<F> {
     /// Whether requests for `key` go forward without waiting for each other.
     #[must_use]
     pub fn is_alone(&self, key: &Key) -> bool {
-        self.alone.contains_key(key)
+        self.alone.contains_key(&key.digest())
     }
 
     /// Notes whether answers under `key` can be shared.
     pub fn note(&self, key: &Key, shareable: bool) {
+        let digest = key.digest();
         if !shareable {
-            self.alone.insert(key.clone(), ());
-        } else if self.alone.contains_key(key) {
-            self.alone.invalidate(key);
+            self.alone.insert(digest, ());
+        } else if self.alone.contains_key(&digest) {
+            self.alone.invalidate(&digest);
         }
     }
 

@@ -54,9 +54,9 @@ pub struct Context {
     snapshot: Held,
     route: Option<Arc<Route>>,
     trail: Trail,
-    passing: Option<pass::Passing>,
+    passing: Option<Box<pass::Passing>>,
     /// What the client is told beside the trail.
-    disclosed: Option<Disclosed>,
+    disclosed: Option<Box<Disclosed>>,
 }
 
 #[async_trait]
@@ -102,7 +102,7 @@ impl ProxyHttp for Edge {
             }
         };
         context.route = Some(Arc::clone(&asked.route));
-        context.disclosed = discloses.then(|| disclose::of(&asked));
+        context.disclosed = discloses.then(|| Box::new(disclose::of(&asked)));
         match asked.plan {
             Plan::LookUp => {
                 let answered = follow::answer(&self.shared, session, context, asked).await;
@@ -117,7 +117,7 @@ impl ProxyHttp for Edge {
             }
             Plan::Pass(fwd, detail) => {
                 context.trail = Trail { fwd: Some(fwd), detail, ..Trail::default() };
-                context.passing = Some(pass::Passing::new(asked));
+                context.passing = Some(Box::new(pass::Passing::new(asked)));
                 Ok(false)
             }
         }

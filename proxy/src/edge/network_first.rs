@@ -12,14 +12,14 @@ use pingora::http::ResponseHeader;
 use tokio::time::timeout;
 
 use crate::event::Failure;
-use crate::key::Key;
+use crate::key::{Key, KeyDigest};
 use crate::origin::Exchange;
 use crate::policy::fail::{Trouble, is_error};
 use crate::policy::rest::{Rest, Turn};
 use crate::time::{self, Timestamp};
 
-/// How many keys are remembered to have failed, on one route.
-const MOST_FAILING: u64 = 10_000;
+/// How many keys are remembered to have failed, on all routes.
+const MOST_FAILING: u64 = 65_536;
 /// How long a key is remembered to have failed: longer than any rest.
 const REMEMBERED_FOR: Duration = Duration::from_mins(2);
 
@@ -30,7 +30,7 @@ pub(super) struct NetworkFirst {
     origin: Watched,
     /// How it has been doing for each key that failed lately. One page that is slow, or errs, does
     /// not keep others from the origin.
-    failing: Cache<Key, Arc<Watched>>,
+    failing: Failing,
     /// How long a request waits for the origin if something stored can answer.
     pub(super) deadline: Option<Duration>,
 }
@@ -39,6 +39,10 @@ pub(super) struct NetworkFirst {
 #[derive(Debug, Default)]
 struct Watched(ArcSwap<Rest>);
 
+/// How the origin has been doing for each key that failed lately, on whatever route: a key is of
+/// one route alone.
+type Failing = Cache<KeyDigest, Arc<Watched>>;
+
 /// All routes that ask their origin first, by their place among the routes.
 #[derive(Debug)]
 pub(super) struct NetworkFirstRoutes(Box<[Option<NetworkFirst>]>);
@@ -46,9 +50,14 @@ pub(super) struct NetworkFirstRoutes(Box<[Option<NetworkFirst>]>);
 impl NetworkFirstRoutes {
     /// Those of `routes`, of whose origins nothing is known yet.
     pub(super) fn new(routes: &Routes) -> Self {
+        let failing = Cache::builder()
+            .max_capacity(MOST_FAILING)
+            .time_to_live(REMEMBERED_FOR)
+            .eviction_policy(EvictionPolicy::lru())
+            .build();
         let entry = |route: &Arc<Route>| {
             (route.policy.strategy == Strategy::NetworkFirst)
-                .then(|| NetworkFirst::new(route.policy.deadline))
+                .then(|| NetworkFirst::new(route.policy.deadline, &failing))
         };
         Self(routes.iter().map(entry).collect())
     }
@@ -60,19 +69,19 @@ impl NetworkFirstRoutes {
 }
 
 impl NetworkFirst {
-    fn new(deadline: Option<Duration>) -> Self {
-        let failing = Cache::builder()
-            .max_capacity(MOST_FAILING)
-            .time_to_live(REMEMBERED_FOR)
-            .eviction_policy(EvictionPolicy::lru())
-            .build();
-        Self { origin: Watched::default(), failing, deadline }
+    fn new(deadline: Option<Duration>, failing: &Failing) -> Self {
+        Self { origin: Watched::default(), failing: failing.clone(), deadline }
+    }
+
+    /// How the origin has been doing for `key`, if it failed lately.
+    fn of_key(&self, key: &Key) -> Option<Arc<Watched>> {
+        self.failing.get(&key.digest())
     }
 
     /// Whether a request for `key` goes to the origin at `now`. Who gets [`Turn::Try`] has to.
     pub(super) fn turn(&self, key: &Key, now: Timestamp) -> Turn {
         match self.origin.turn(now) {
-            Turn::Ask => self.failing.get(key).map_or(Turn::Ask, |watched| watched.turn(now)),
+            Turn::Ask => self.of_key(key).map_or(Turn::Ask, |watched| watched.turn(now)),
             turn @ (Turn::Try | Turn::Wait(_)) => turn,
         }
     }
@@ -80,7 +89,7 @@ impl NetworkFirst {
     /// The same, without promising to go.
     pub(super) fn outlook(&self, key: &Key, now: Timestamp) -> Turn {
         match self.origin.outlook(now) {
-            Turn::Ask => self.failing.get(key).map_or(Turn::Ask, |watched| watched.outlook(now)),
+            Turn::Ask => self.of_key(key).map_or(Turn::Ask, |watched| watched.outlook(now)),
             turn @ (Turn::Try | Turn::Wait(_)) => turn,
         }
     }
@@ -109,8 +118,8 @@ impl NetworkFirst {
                 self.origin.answered();
                 if is_error(head.status) {
                     self.failed(key, Trouble::Error, began);
-                } else if self.failing.contains_key(key) {
-                    self.failing.invalidate(key);
+                } else if self.of_key(key).is_some() {
+                    self.failing.invalidate(&key.digest());
                 }
             }
             Err(Failure::Unreachable) => self.origin.failed(Trouble::Disconnected, began),
@@ -122,7 +131,7 @@ impl NetworkFirst {
     }
 
     fn failed(&self, key: &Key, trouble: Trouble, began: Timestamp) {
-        self.failing.get_with_by_ref(key, Arc::default).failed(trouble, began);
+        self.failing.get_with(key.digest(), Arc::default).failed(trouble, began);
     }
 }
 

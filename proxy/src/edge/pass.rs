@@ -64,7 +64,9 @@ pub(super) async fn peer(context: &Context) -> Result<Box<HttpPeer>, BError> {
 
 /// Says what the origin is asked.
 pub(super) fn request(request: &mut RequestHeader, context: &Context) -> Result<(), BError> {
-    let Some(Passing { asked, .. }) = &context.passing else { return Ok(()) };
+    let Some(asked) = context.passing.as_ref().map(|passing| &passing.asked) else {
+        return Ok(());
+    };
     if request.raw_path() != b"*" {
         request.set_raw_path(asked.target.path_and_query().as_bytes())?;
     }

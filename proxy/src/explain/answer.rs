@@ -15,7 +15,7 @@ use crate::field::number;
 use crate::field::range::ContentRange;
 use crate::policy::admit::{Admission, Arrival, admit};
 use crate::policy::answer::{self, Facts, told};
-use crate::policy::fail::{Trouble, is_down, is_error};
+use crate::policy::fail::{Trouble, is_error};
 use crate::policy::forward::{Purpose, purpose};
 use crate::policy::lifetime::Word;
 use crate::policy::request::{Ask, Plan};
@@ -325,7 +325,7 @@ impl Forwarded<'_> {
     /// Says how the next such request is answered, now that `shelf` is stored and the origin has
     /// answered with `status`.
     fn next(&self, out: &mut Explanation, shelf: &Shelf, status: StatusCode) {
-        let turn = if is_down(status) { Turn::Wait(Trouble::Error) } else { Turn::Ask };
+        let turn = if is_error(status) { Turn::Wait(Trouble::Error) } else { Turn::Ask };
         let trail = match self.explainer.found(Some(shelf), self.fields, turn) {
             Found::Usable(trail, _) => trail,
             Found::Forward(why, _) => {

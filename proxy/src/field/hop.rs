@@ -119,7 +119,7 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
 #[must_use]
 pub fn hop_by_hop(headers: &HeaderMap) -> Vec<HeaderName> {
     let mut names: Vec<HeaderName> =
-        HOP_BY_HOP.iter().filter(|name| headers.contains_key(*name)).cloned().collect();
+        headers.keys().filter(|name| HOP_BY_HOP.contains(name)).cloned().collect();
     //= https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1
     //# Intermediaries MUST parse a received Connection header field before a
     //# message is forwarded and, for each connection-option in this field,

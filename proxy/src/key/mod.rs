@@ -10,6 +10,7 @@ mod target;
 use std::fmt;
 
 use bytes::Bytes;
+use ring::digest;
 
 pub use target::{Scheme, Target, TargetError};
 
@@ -66,6 +67,17 @@ impl Key {
         (parts.0.is_empty() && count >= 4 && count % 2 == 0).then_some(Self(bytes))
     }
 
+    /// The key in 16 bytes.
+    #[must_use]
+    pub fn digest(&self) -> KeyDigest {
+        let whole = digest::digest(&digest::SHA256, &self.0);
+        let mut bytes = [0; 16];
+        for (byte, digest) in bytes.iter_mut().zip(whole.as_ref()) {
+            *byte = *digest;
+        }
+        KeyDigest(bytes)
+    }
+
     /// A number that spreads keys evenly and is the same on every machine.
     ///
     /// Two keys may share it, and somebody who tries can make many that do: it places keys, and
@@ -86,6 +98,13 @@ impl Key {
         Parts(self.0.strip_prefix(&[VERSION]).unwrap_or_default())
     }
 }
+
+/// A key in 16 bytes, to remember that something happened to it: a client chooses how long a key
+/// is, and not how much is remembered of it.
+///
+/// It is cut from SHA-256, so that nobody finds two keys that share one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KeyDigest([u8; 16]);
 
 /// Which parts of a target count, beside its path and its query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,6 +210,7 @@ mod tests {
             for other in keys.iter().skip(at + 1) {
                 assert_ne!(one, other);
                 assert_ne!(one.hash64(), other.hash64());
+                assert_ne!(one.digest(), other.digest());
             }
         }
     }

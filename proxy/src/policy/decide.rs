@@ -1,6 +1,7 @@
 //! Decides what is done with a request before anything is looked up: which route it takes, whether
 //! it may use the cache, and what it is looked up under.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use forebay_config::{Fields, Route, RouteRequest, Routes, Strategy};
@@ -70,8 +71,11 @@ pub fn decide(routes: &Routes, request: &Request<'_>) -> Option<Decision> {
     // What is passed on stays as it is: nobody else will be given its answer.
     let (target, edits) = match plan {
         Plan::LookUp => (identity::asked(target, route), identity::edits(fields, rules)),
-        Plan::Pass(..) => (target.clone(), identity::class(fields, rules).into_iter().collect()),
+        Plan::Pass(..) => {
+            (Cow::Borrowed(target), identity::class(fields, rules).into_iter().collect())
+        }
     };
+    let target = target.into_owned();
     Some(Decision { route: Arc::clone(route), ask, plan, key, target, edits })
 }
 

@@ -3,6 +3,8 @@
 //!
 //! What does not count is kept from the origin, so that no stored response can depend on it.
 
+use std::borrow::Cow;
+
 use forebay_config::{KeyRules, NamePattern, OriginServer, Route};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -25,9 +27,9 @@ pub fn key(target: &Target, route: &Route) -> Key {
 
 /// What the origin of `route` is asked for in place of `target`.
 #[must_use]
-pub fn asked(target: &Target, route: &Route) -> Target {
+pub fn asked<'a>(target: &'a Target, route: &Route) -> Cow<'a, Target> {
     let rules = &route.policy.key;
-    let asked = if rules.query.forward { target.clone() } else { counted(target, rules) };
+    let asked = if rules.query.forward { Cow::Borrowed(target) } else { counted(target, rules) };
     if rules.host {
         return asked;
     }
@@ -35,13 +37,13 @@ pub fn asked(target: &Target, route: &Route) -> Target {
     // all others are given.
     let servers = route.origin.servers.first().map(OriginServer::authority);
     let own = route.origin.host.clone().or(servers);
-    own.and_then(|own| asked.with_authority(&own)).unwrap_or(asked)
+    own.and_then(|own| asked.with_authority(&own)).map_or(asked, Cow::Owned)
 }
 
 /// `target` with only those parameters that count.
-fn counted(target: &Target, rules: &KeyRules) -> Target {
+fn counted<'a>(target: &'a Target, rules: &KeyRules) -> Cow<'a, Target> {
     let Some(query) = target.query().filter(|_| !rules.query.keeps_all()) else {
-        return target.clone();
+        return Cow::Borrowed(target);
     };
     let mut kept: Vec<_> =
         parameters(query).filter(|parameter| rules.query.keeps(&parameter.name)).collect();
@@ -50,7 +52,7 @@ fn counted(target: &Target, rules: &KeyRules) -> Target {
         kept.sort_by(|one, other| one.name.cmp(&other.name));
     }
     let written: Vec<_> = kept.iter().map(|parameter| parameter.written).collect();
-    target.with_query((!written.is_empty()).then(|| written.join("&")).as_deref())
+    Cow::Owned(target.with_query((!written.is_empty()).then(|| written.join("&")).as_deref()))
 }
 
 const fn scope(rules: &KeyRules) -> Scope {
@@ -67,7 +69,7 @@ pub fn is_whole(target: &Target, asked: &HeaderMap, rules: &KeyRules) -> bool {
     let cookies = rules.cookies.as_ref();
     rules.scheme
         && rules.host
-        && counted(target, rules) == *target
+        && *counted(target, rules) == *target
         && cookies.is_none_or(|names| cookie::pairs(asked).all(|pair| counts(pair, names)))
 }
 
@@ -188,9 +190,10 @@ mod tests {
     #[track_caller]
     fn check_query(options: &str, path: &str, expected: &str) {
         let route = &route(&format!("key = {{ query = {{ {options} }} }}"));
-        let counted = counted(&target(path), &route.policy.key);
+        let target = target(path);
+        let counted = counted(&target, &route.policy.key);
         assert_eq!(counted.path_and_query(), expected, "{options} {path}");
-        assert_eq!(asked(&target(path), route).path_and_query(), expected, "{options} {path}");
+        assert_eq!(asked(&target, route).path_and_query(), expected, "{options} {path}");
     }
 
     #[test]
@@ -239,10 +242,11 @@ mod tests {
     fn names_the_host_of_the_origin_where_hosts_do_not_count() {
         let check = |options: &str, expected: &str| {
             let route = route(options);
-            let asked = asked(&target("/x?y"), &route);
+            let target = target("/x?y");
+            let asked = asked(&target, &route);
             assert_eq!(asked.to_string(), format!("http://{expected}/x?y"), "{options}");
             let other = Target::parse("http", "b.example", "/x?y").unwrap();
-            let is_one = key(&target("/x?y"), &route) == key(&other, &route);
+            let is_one = key(&target, &route) == key(&other, &route);
             assert_eq!(is_one, expected != "a.example", "{options}");
         };
         check("", "a.example");

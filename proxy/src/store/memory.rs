@@ -7,7 +7,7 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::shelf::Shelf;
-use crate::key::Key;
+use crate::key::{Key, KeyDigest};
 use crate::stored::Stored;
 
 /// How many invalidations are remembered, for answers that were on their way meanwhile.
@@ -32,7 +32,7 @@ pub struct Outdated;
 #[derive(Debug)]
 pub struct Memory {
     shelves: Cache<Key, Shelf>,
-    invalidated: Cache<Key, Epoch>,
+    invalidated: Cache<KeyDigest, Epoch>,
     epoch: AtomicU64,
 }
 
@@ -115,7 +115,7 @@ impl Memory {
         }
         // Looked at after storing: an invalidation notes itself before it removes, so that one of
         // the two sees the other.
-        if self.invalidated.get(key).is_some_and(|at| at > since) {
+        if self.invalidated.get(&key.digest()).is_some_and(|at| at > since) {
             self.shelves.invalidate(key);
             return Err(Outdated);
         }
@@ -125,7 +125,7 @@ impl Memory {
     /// Removes what is stored under `key`, and what is on its way to it.
     pub fn invalidate(&self, key: &Key) {
         let at = Epoch(self.epoch.fetch_add(1, Ordering::SeqCst) + 1);
-        self.invalidated.insert(key.clone(), at);
+        self.invalidated.insert(key.digest(), at);
         self.shelves.invalidate(key);
     }
 
