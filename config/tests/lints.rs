@@ -162,7 +162,15 @@ bypass_if = { cookies = ['a'] }"), "L002", @r#"
         ))),
         ""
     );
-    assert_eq!(printed(&findings(&with_policy("ttl = '1m'"))), "");
+    // Each of these keeps what the origin says nothing about.
+    for options in ["ttl = '1m'", "ttl_by_status = { 200 = '1m' }"] {
+        let numbers = findings(&with_policy(options)).into_iter().map(|found| found.lint.number);
+        assert_eq!(numbers.collect::<Vec<_>>(), ["L002", "L003"], "{options}");
+        check_mends(&with_policy(options));
+    }
+    for options in ["ttl = '0s'", "ttl_by_status = { 301 = '1h' }", ""] {
+        assert_eq!(printed(&findings(&with_policy(options))), "", "{options}");
+    }
 }
 
 #[test]
