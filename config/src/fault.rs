@@ -122,9 +122,11 @@ pub(crate) fn nearest<'a>(
 ) -> Option<Box<str>> {
     // A third of the letters may be wrong; more would be a guess.
     let limit = (name.chars().count() / 3).max(1);
+    // Names that differ in case alone are as near as can be.
+    let name = name.to_lowercase();
     known
         .into_iter()
-        .map(|known| (strsim::damerau_levenshtein(name, known), known))
+        .map(|known| (strsim::damerau_levenshtein(&name, &known.to_lowercase()), known))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, known)| known.into())
@@ -143,6 +145,8 @@ mod tests {
     fn finds_the_name_that_was_meant() {
         check("tll", &["strategy", "ttl", "ttl_mode"], Some("ttl"));
         check("timeout", &["servers", "timeouts"], Some("timeouts"));
+        check("API", &["apt", "api"], Some("api"));
+        check("TLL", &["strategy", "ttl"], Some("ttl"));
     }
 
     #[test]

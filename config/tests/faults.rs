@@ -219,7 +219,7 @@ servers = [
     "http://::1",
     "http://a..example",
     "http://127.0.0.256",
-    "http://user@a.example",
+    "http://user:hunter2@a.example",
     "https://",
     8000,
 ]
@@ -239,7 +239,7 @@ host = "api.example/x"
 
     forebay.toml:13:5: origins.api.servers[6]: expected a URL without path such as "http://127.0.0.1:8000", found "http://127.0.0.256" (invalid IPv4 address syntax)
 
-    forebay.toml:14:5: origins.api.servers[7]: expected a URL without path such as "http://127.0.0.1:8000", found "http://user@a.example" (it has a user name)
+    forebay.toml:14:5: origins.api.servers[7]: expected a URL without path such as "http://127.0.0.1:8000", found "http://...@a.example" (it has a user name)
 
     forebay.toml:15:5: origins.api.servers[8]: expected a URL without path such as "http://127.0.0.1:8000", found "https://" (it has no host)
 
