@@ -167,6 +167,11 @@ impl<'a> Route<'a> {
     pub(super) fn table(&self) -> String {
         format!("[[routes]] {}", crate::decode::shown(self.name))
     }
+
+    /// The table of what it matches, in words.
+    pub(super) fn table_of_match(&self) -> String {
+        format!("[routes.match] of {}", crate::decode::shown(self.name))
+    }
 }
 
 /// What more than one lint asks of a policy.
