@@ -656,3 +656,12 @@ lint_allow = ["L016"]
     forebay.toml:14:14: admin.lint_allow: expected lint_reason = "..." beside it, found none
     "#);
 }
+
+#[test]
+fn not_all_of_very_many_faults_are_told() {
+    let many: String = (0..1_500).map(|number| format!("x{number} = 1\n")).collect();
+    let told = faults(&many);
+    assert_eq!(told.split("\n\n").count(), 1_001);
+    // Four are about what is required.
+    assert!(told.ends_with("\n\n504 more faults"), "{told}");
+}
