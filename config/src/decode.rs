@@ -1,5 +1,6 @@
 //! Walks the tree of a TOML file, keeps the place of every value, and collects every fault.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -322,7 +323,7 @@ impl<'a> Decoder<'a> {
                 let raw = node.get_ref().as_str().unwrap_or_default();
                 // What the environment holds may be a secret: it is not repeated.
                 let found = if raw == filled {
-                    format!("{} ({unread})", shown(raw))
+                    format!("{} ({unread})", shown(&without_user(raw)))
                 } else {
                     format!("{}, which is not one when it is filled in", shown(raw))
                 };
@@ -376,6 +377,15 @@ pub(crate) fn shown(text: &str) -> String {
         Some((cut, _)) => format!("{:?}...", text.split_at(cut).0),
         None => format!("{text:?}"),
     }
+}
+
+/// `text` without what a URL says before its host, which may be a password.
+pub(crate) fn without_user(text: &str) -> Cow<'_, str> {
+    let split = text.split_once("://").and_then(|(scheme, rest)| {
+        let (_, host) = rest.rsplit_once('@')?;
+        Some(format!("{scheme}://...@{host}"))
+    });
+    split.map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
 /// `names` in quotes with commas between; `(there is none)` without any.

@@ -50,10 +50,15 @@ impl fmt::Display for Fault {
 
 impl Error for Fault {}
 
+/// The most faults that are told. Where there are more, it is another kind of file.
+const MOST_TOLD: usize = 1_000;
+
 /// Every fault of a file and of those that it includes, file by file, in the order of each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Faults {
     faults: Vec<Fault>,
+    /// How many more there are than are told.
+    untold: usize,
     files: Vec<PathBuf>,
 }
 
@@ -71,7 +76,9 @@ impl Faults {
     ) -> Self {
         let rank = |file: &str| names.iter().position(|name| **name == *file);
         faults.sort_by_cached_key(|fault| (rank(&fault.file), fault.place));
-        Self { faults, files }
+        let untold = faults.len().saturating_sub(MOST_TOLD);
+        faults.truncate(MOST_TOLD);
+        Self { faults, untold, files }
     }
 
     /// The files that were included: a change of one of them may mend it.
@@ -109,7 +116,11 @@ impl fmt::Display for Faults {
             }
             write!(f, "{fault}")?;
         }
-        Ok(())
+        match self.untold {
+            0 => Ok(()),
+            1 => write!(f, "\n\n1 more fault"),
+            more => write!(f, "\n\n{more} more faults"),
+        }
     }
 }
 
@@ -122,9 +133,11 @@ pub(crate) fn nearest<'a>(
 ) -> Option<Box<str>> {
     // A third of the letters may be wrong; more would be a guess.
     let limit = (name.chars().count() / 3).max(1);
+    // Names that differ in case alone are as near as can be.
+    let name = name.to_lowercase();
     known
         .into_iter()
-        .map(|known| (strsim::damerau_levenshtein(name, known), known))
+        .map(|known| (strsim::damerau_levenshtein(&name, &known.to_lowercase()), known))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, known)| known.into())
@@ -143,6 +156,8 @@ mod tests {
     fn finds_the_name_that_was_meant() {
         check("tll", &["strategy", "ttl", "ttl_mode"], Some("ttl"));
         check("timeout", &["servers", "timeouts"], Some("timeouts"));
+        check("API", &["apt", "api"], Some("api"));
+        check("TLL", &["strategy", "ttl"], Some("ttl"));
     }
 
     #[test]

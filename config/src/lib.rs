@@ -134,7 +134,7 @@ impl Settings {
                 place: None,
                 path: "".into(),
                 expected: <OriginServer as decode::Text>::EXPECTED.into(),
-                found: format!("{} ({unread})", decode::shown(url)).into(),
+                found: format!("{} ({unread})", decode::shown(&decode::without_user(url))).into(),
                 nearest: None,
             });
         }

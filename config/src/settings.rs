@@ -210,11 +210,11 @@ pub enum Strategy {
 /// Who decides how long a response is fresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TtlMode {
-    /// Only the origin.
+    /// The origin; where it says nothing, the heuristic, and then the policy.
     Respect,
-    /// The policy where the origin says nothing about it.
+    /// The origin; where it says nothing, the policy.
     Default,
-    /// Only the policy.
+    /// The policy, whatever the origin says.
     Override,
 }
 

@@ -219,7 +219,7 @@ servers = [
     "http://::1",
     "http://a..example",
     "http://127.0.0.256",
-    "http://user@a.example",
+    "http://user:hunter2@a.example",
     "https://",
     8000,
 ]
@@ -239,7 +239,7 @@ host = "api.example/x"
 
     forebay.toml:13:5: origins.api.servers[6]: expected a URL without path such as "http://127.0.0.1:8000", found "http://127.0.0.256" (invalid IPv4 address syntax)
 
-    forebay.toml:14:5: origins.api.servers[7]: expected a URL without path such as "http://127.0.0.1:8000", found "http://user@a.example" (it has a user name)
+    forebay.toml:14:5: origins.api.servers[7]: expected a URL without path such as "http://127.0.0.1:8000", found "http://...@a.example" (it has a user name)
 
     forebay.toml:15:5: origins.api.servers[8]: expected a URL without path such as "http://127.0.0.1:8000", found "https://" (it has no host)
 
@@ -664,4 +664,13 @@ fn columns_are_counted_in_characters() {
 
     forebay.toml:4:7: policies.a.ttl: expected a duration such as "30s", found the number 1
     "#);
+}
+
+#[test]
+fn not_all_of_very_many_faults_are_told() {
+    let many: String = (0..1_500).map(|number| format!("x{number} = 1\n")).collect();
+    let told = faults(&many);
+    assert_eq!(told.split("\n\n").count(), 1_001);
+    // Four are about what is required.
+    assert!(told.ends_with("\n\n504 more faults"), "{told}");
 }

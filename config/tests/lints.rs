@@ -89,6 +89,10 @@ fn inline(value: &Value) -> String {
 
 /// The table of `file` that `name` means, which is made if it is not there.
 fn table_named<'t>(file: &'t mut Table, name: &str) -> &'t mut Table {
+    if let Some(route) = name.strip_prefix("[routes.match] of ") {
+        let route = table_named(file, &format!("[[routes]] {route}"));
+        return route["match"].as_table_mut().expect("it is a table");
+    }
     if let Some(route) = name.strip_prefix("[[routes]] ") {
         let routes = file["routes"].as_array_mut().expect("it is a list");
         let mut routes = routes.iter_mut().filter_map(Value::as_table_mut);
@@ -162,7 +166,15 @@ bypass_if = { cookies = ['a'] }"), "L002", @r#"
         ))),
         ""
     );
-    assert_eq!(printed(&findings(&with_policy("ttl = '1m'"))), "");
+    // Each of these keeps what the origin says nothing about.
+    for options in ["ttl = '1m'", "ttl_by_status = { 200 = '1m' }"] {
+        let numbers = findings(&with_policy(options)).into_iter().map(|found| found.lint.number);
+        assert_eq!(numbers.collect::<Vec<_>>(), ["L002", "L003"], "{options}");
+        check_mends(&with_policy(options));
+    }
+    for options in ["ttl = '0s'", "ttl_by_status = { 301 = '1h' }", ""] {
+        assert_eq!(printed(&findings(&with_policy(options))), "", "{options}");
+    }
 }
 
 #[test]
@@ -251,10 +263,10 @@ fn l005_a_header_that_only_the_route_knows() {
     found!(with_route("match = { header = { X-Tenant = 'a*', X-One = 'b', X-Any = true } }", ""), "L005", @r#"
     forebay.toml:8:22: L005 header-unkeyed: routes[0].match.header.X-Tenant: requests with different values of x-tenant are one to the key of policies.it: unless the origin names it in Vary, who asks first chooses the answer for all
         in [policies.it.key]:
-            headers = ["x-tenant"]
+            headers = ["x-any", "x-tenant"]
     forebay.toml:8:52: L005 header-unkeyed: routes[0].match.header.X-Any: requests with different values of x-any are one to the key of policies.it: unless the origin names it in Vary, who asks first chooses the answer for all
         in [policies.it.key]:
-            headers = ["x-any"]
+            headers = ["x-any", "x-tenant"]
     "#);
     for policy in [
         "key = { headers = ['X-Tenant'] }",
@@ -264,6 +276,22 @@ fn l005_a_header_that_only_the_route_knows() {
         let text = with_route("match = { header = { X-Tenant = '*' } }", policy);
         assert_eq!(printed(&findings(&text)), "");
     }
+}
+
+#[test]
+fn l005_a_header_that_has_a_class_in_the_key() {
+    let by = "match = { header = { User-Agent = '*bot*', Accept-Language = 'de*', X-Any = true } }";
+    let text = with_route(by, "");
+    let keyed = "languages = [\"en\"]\ndevice = true\nheaders = [\"x-any\"]";
+    for finding in findings(&text) {
+        assert_eq!((finding.lint.number, &*finding.mend.toml), ("L005", keyed));
+    }
+    check_mends(&text);
+    let built_in = text.replace("policy = 'it'", "policy = 'static'").replace("[policies.it]", "");
+    let keyed =
+        "key = { cookies = [], languages = [\"en\"], device = true, headers = [\"x-any\"] }";
+    assert!(findings(&built_in).iter().all(|finding| finding.mend.toml.ends_with(keyed)));
+    check_mends(&built_in);
 }
 
 #[test]
@@ -295,8 +323,8 @@ fn l006_files_of_a_built_in_policy() {
             bypass_if = { headers = ["Authorization"] }
             types = ["text/css", "text/javascript"]
     forebay.toml:8:18: L011 pattern-loose: routes[0].match.path: "/**/*.{css,js}" begins below any folder: /account/*.{css,js} goes this way as well
-        in [[routes]] "all":
-            match = { path = ["/files/**/*.{css,js}"] } # the folder where they are
+        in [routes.match] of "all":
+            path = ["/files/**/*.{css,js}"] # the folder where they are
     "#);
 }
 
@@ -363,8 +391,8 @@ policy = 'api'
 fn l011_patterns_that_are_loose_or_large() {
     found!(with_route("match = { path = ['**/logo', '/[0-9a-f]{200,256}/{a,b}[x-z]{200}'] }", ""), "L011", @r#"
     forebay.toml:8:19: L011 pattern-loose: routes[0].match.path[0]: "**/logo" begins below any folder: /account/logo goes this way as well
-        in [[routes]] "all":
-            match = { path = ["/files/**/logo"] } # the folder where they are
+        in [routes.match] of "all":
+            path = ["/files/**/logo", "/[0-9a-f]{200,256}/{a,b}[x-z]{200}"] # the folder where they are
     forebay.toml:8:30: L011 pattern-loose: routes[0].match.path[1]: "/[0-9a-f]{200,256}/{a,b}[x-z]{200}" is large when it is compiled: long repeats make every request dear
         in [[routes]] "all":
             # write `{8,}` or `*` in place of a long repeat

@@ -2,7 +2,7 @@
 
 use super::view::{Route, View};
 use super::{Draft, list};
-use crate::condition::Wanted;
+use crate::condition::{Condition, Wanted};
 use crate::decode::{Written, shown};
 use crate::options::{self, PRESETS};
 use crate::pattern::PathPattern;
@@ -84,18 +84,37 @@ fn typed(route: &Route<'_>, types: &[&str]) -> (String, String) {
     }
 }
 
-/// What puts the field `name` into the key of the policy of `route`.
-fn keyed(route: &Route<'_>, name: &str) -> (String, String) {
-    let keyed = route.policy.keyed_headers().map(|header| header.value.0.as_str());
-    let headers = format!("headers = {}", list(keyed.chain([name])));
-    if !route.is_built_in {
-        return (policy_table(route, ".key"), headers);
+/// What puts the fields `names` into the key of the policy of `route`: those that have a class of
+/// their own as that, the others as they are.
+fn keyed(route: &Route<'_>, names: &[&str]) -> (String, String) {
+    let is_named = |name: &&str| class_of(name).is_none();
+    let mut options: Vec<_> = names.iter().filter_map(|name| class_of(name)).collect();
+    let named: Vec<_> = names.iter().copied().filter(is_named).collect();
+    let headers = route.policy.keyed_headers().map(|header| header.value.0.as_str());
+    let headers = format!("headers = {}", list(headers.chain(named.iter().copied())));
+    if !named.is_empty() {
+        options.push(&headers);
     }
-    let cookies = route.policy.keyed_cookies().map(|_| "cookies = [], ").unwrap_or("");
-    let key = format!("key = {{ {cookies}{headers} }}");
+    if !route.is_built_in {
+        return (policy_table(route, ".key"), options.join("\n"));
+    }
+    let has_cookies = route.policy.keyed_cookies().is_some() && !names.contains(&"cookie");
+    let cookies = has_cookies.then_some("cookies = []");
+    let options: Vec<_> = cookies.into_iter().chain(options).collect();
+    let key = format!("key = {{ {} }}", options.join(", "));
     let others = preset_lines(route).filter(|line| !line.starts_with("key "));
     let lines: Vec<_> = others.chain([key]).collect();
     (policy_table(route, ""), lines.join("\n"))
+}
+
+/// What a key has in place of the field `name`, which differs for nearly every client.
+fn class_of(name: &str) -> Option<&'static str> {
+    match name {
+        "user-agent" => Some("device = true"),
+        "accept-language" => Some("languages = [\"en\"]"),
+        "cookie" => Some("cookies = []"),
+        _ => None,
+    }
 }
 
 /// The table `within` the policy of `route`, or its own.
@@ -164,17 +183,17 @@ pub(super) fn forgets_header(route: &Route<'_>, _: &View<'_>) -> Vec<Draft> {
             && has_many_values(&header.value.wanted)
             && !is_minded(route.policy, name)
     });
-    forgotten
-        .map(|header| {
-            let name = header.value.name.as_str();
-            let danger = format!(
-                "requests with different values of {name} are one to the key of policies.{}: \
-                 unless the origin names it in Vary, who asks first chooses the answer for all",
-                route.policy_name
-            );
-            Draft::at(header, danger, keyed(route, name))
-        })
-        .collect()
+    let forgotten: Vec<_> = forgotten.collect();
+    let names: Vec<_> = forgotten.iter().map(|header| header.value.name.as_str()).collect();
+    let draft = |header: &&Written<Condition>| {
+        let danger = format!(
+            "requests with different values of {} are one to the key of policies.{}: unless the \
+             origin names it in Vary, who asks first chooses the answer for all",
+            header.value.name, route.policy_name
+        );
+        Draft::at(*header, danger, keyed(route, &names))
+    };
+    forgotten.iter().map(draft).collect()
 }
 
 /// Whether a condition holds for more than one value.
@@ -209,15 +228,12 @@ pub(super) fn is_loose(route: &Route<'_>, _: &View<'_>) -> Vec<Draft> {
 
 fn loose(route: &Route<'_>, path: &Written<PathPattern>) -> Option<Draft> {
     let written = path.value.written();
-    let rest = written.strip_prefix('/').unwrap_or(written).strip_prefix("**/");
-    if let Some(rest) = rest.filter(|rest| *rest != "**" && !rest.is_empty()) {
+    if let Some(rest) = below_any(written) {
         let danger = format!(
             "{} begins below any folder: /account/{rest} goes this way as well",
             shown(written)
         );
-        let toml = format!("match = {{ path = {} }}", list([format!("/files/**/{rest}").as_str()]));
-        let toml = format!("{toml} # the folder where they are");
-        return Some(Draft::at(path, danger, (route.table(), toml)));
+        return Some(Draft::at(path, danger, in_folder(route)));
     }
     path.value.is_large().then(|| {
         let danger = format!(
@@ -227,6 +243,22 @@ fn loose(route: &Route<'_>, path: &Written<PathPattern>) -> Option<Draft> {
         let toml = "# write `{8,}` or `*` in place of a long repeat".to_owned();
         Draft::at(path, danger, (route.table(), toml))
     })
+}
+
+/// What stands behind `**/` if `pattern` begins with it and says more.
+fn below_any(pattern: &str) -> Option<&str> {
+    let rest = pattern.strip_prefix('/').unwrap_or(pattern).strip_prefix("**/")?;
+    Some(rest).filter(|rest| *rest != "**" && !rest.is_empty())
+}
+
+/// The paths of `route`, those below any folder in one.
+fn in_folder(route: &Route<'_>) -> (String, String) {
+    let narrowed = |pattern: &str| {
+        below_any(pattern).map_or(pattern.to_owned(), |rest| format!("/files/**/{rest}"))
+    };
+    let paths: Vec<_> = paths(route).map(|path| narrowed(path.value.written())).collect();
+    let paths = list(paths.iter().map(String::as_str));
+    (route.table_of_match(), format!("path = {paths} # the folder where they are"))
 }
 
 fn paths<'a>(route: &Route<'a>) -> impl Iterator<Item = &'a Written<PathPattern>> {

@@ -167,6 +167,11 @@ impl<'a> Route<'a> {
     pub(super) fn table(&self) -> String {
         format!("[[routes]] {}", crate::decode::shown(self.name))
     }
+
+    /// The table of what it matches, in words.
+    pub(super) fn table_of_match(&self) -> String {
+        format!("[routes.match] of {}", crate::decode::shown(self.name))
+    }
 }
 
 /// What more than one lint asks of a policy.
@@ -180,11 +185,13 @@ impl options::Policy {
         self.ttl_mode.as_ref().map_or(TtlMode::Respect, |mode| mode.value)
     }
 
-    /// Its `ttl`, if responses are kept for so long though their origin says nothing that lets
-    /// them be.
+    /// Its `ttl`, or that of a success, for which responses are kept though their origin says
+    /// nothing that lets them be.
     pub(super) fn own_ttl(&self) -> Option<&Written<Duration>> {
-        let applies = self.caches() && self.mode() != TtlMode::Respect;
-        self.ttl.as_ref().filter(|ttl| applies && !ttl.value.is_zero())
+        let by_status = self.ttl_by_status.iter().flat_map(|map| &map.value.0);
+        let by_status = by_status.filter(|(status, _)| **status < 300).map(|(_, ttl)| ttl);
+        let mut all = self.ttl.iter().chain(by_status);
+        all.find(|ttl| self.caches() && !ttl.value.is_zero())
     }
 
     /// The names of cookies that keep a request from the cache.
