@@ -14,7 +14,7 @@ use crate::event::{Detail, Failure, Fwd, Trail};
 use crate::field::number;
 use crate::field::range::ContentRange;
 use crate::policy::admit::{Admission, Arrival, admit};
-use crate::policy::answer::{self, Facts, told};
+use crate::policy::answer::{self, Answer, Facts, told};
 use crate::policy::fail::{Trouble, is_error};
 use crate::policy::forward::{Purpose, purpose};
 use crate::policy::lifetime::Word;
@@ -176,7 +176,7 @@ impl Forwarded<'_> {
         let part = ContentRange::parse(&answer);
         let fit = stored.head.part.as_ref().zip(part.as_ref());
         let fit = fit.and_then(|(held, new)| partial::fit((kept, held), (&answer, new)));
-        if !fit.is_some_and(|fit| fit.part.is_none()) || admission.verdict.is_err() {
+        if fit.is_none_or(|fit| fit.part.is_some()) || admission.verdict.is_err() {
             return ask_again(out, "the part does not make what is stored whole");
         }
         trail.note_answer(response.status.as_u16(), Ok(()));
@@ -293,11 +293,9 @@ impl Forwarded<'_> {
             return status;
         }
         let facts = Facts { status, fields, length, part: None };
-        match answer::choose(&self.explainer.decision.ask.method, self.fields, &facts) {
-            // Several parts are not cut from what is on its way.
-            answer::Answer::Parts(_) => status,
-            answer => answer.status(status),
-        }
+        let answer = answer::choose(&self.explainer.decision.ask.method, self.fields, &facts);
+        // Several parts are not cut from what is on its way.
+        if matches!(answer, Answer::Parts(_)) { status } else { answer.status(status) }
     }
 
     fn of_response(

@@ -11,32 +11,18 @@ impl Subject<'_> {
     /// What would have to change for a response to be stored and to answer others, in spite of
     /// `detail`; nothing if nothing can, or need.
     pub(super) fn remedy(&self, detail: Detail) -> Option<String> {
-        let policy = self.policy();
         let fixed = match detail {
-            Detail::RouteBypass => {
-                return Some(format!(
-                    "if the answers of this route are the same for everybody, give it a policy \
-                     that caches in place of `{}`",
-                    self.rules.name
-                ));
-            }
-            Detail::BypassIf => return self.of_bypass(),
-            Detail::NoStore => return Some(self.of_no_store()),
-            Detail::SetCookie => {
-                return Some(format!(
-                    "the origin leaves Set-Cookie out; or, if the cookie is for nobody in \
-                     particular, write `set_cookie = \"strip\"` in {policy}"
-                ));
-            }
-            Detail::NoFreshness => return Some(self.of_no_freshness()),
-            Detail::ContentType => {
-                return Some(format!(
-                    "if such responses are the same for everybody, add their media type to `types` \
-                     of {policy}"
-                ));
-            }
+            Detail::RouteBypass => return Some(self.for_route()),
+            Detail::BypassIf => return self.for_bypass(),
+            Detail::NoStore => return Some(self.for_no_store()),
+            Detail::SetCookie => return Some(self.for_cookie()),
+            Detail::NoFreshness => return Some(self.for_no_freshness()),
+            Detail::ContentType => return Some(self.for_type()),
             Detail::VaryStar if self.keeps_addresses_apart() => {
-                return Some(format!("take X-Forwarded-For out of key.headers of {policy}"));
+                return Some(format!(
+                    "take X-Forwarded-For out of key.headers of {}",
+                    self.policy()
+                ));
             }
             Detail::VaryStar if self.varies_by_address() => {
                 "the origin has to leave X-Forwarded-For out of Vary, and answer all alike"
@@ -98,7 +84,30 @@ impl Subject<'_> {
         }
     }
 
-    fn of_no_store(&self) -> String {
+    fn for_route(&self) -> String {
+        format!(
+            "if the answers of this route are the same for everybody, give it a policy that caches \
+             in place of `{}`",
+            self.rules.name
+        )
+    }
+
+    fn for_cookie(&self) -> String {
+        format!(
+            "the origin leaves Set-Cookie out; or, if the response is the same for everybody but \
+             for its cookie, write `set_cookie = \"strip\"` in {}",
+            self.policy()
+        )
+    }
+
+    fn for_type(&self) -> String {
+        format!(
+            "if such responses are the same for everybody, add their media type to `types` of {}",
+            self.policy()
+        )
+    }
+
+    fn for_no_store(&self) -> String {
         match self.speaks() {
             Speaks::ToAll => {
                 "the origin has to leave out no-store, or to say in CDN-Cache-Control \
@@ -111,7 +120,7 @@ impl Subject<'_> {
         }
     }
 
-    fn of_bypass(&self) -> Option<String> {
+    fn for_bypass(&self) -> Option<String> {
         let policy = self.policy();
         let text = match bypass(self.fields, self.rules)? {
             Bypass::Cookie(name) => format!(
@@ -127,7 +136,7 @@ impl Subject<'_> {
         Some(text)
     }
 
-    fn of_no_freshness(&self) -> String {
+    fn for_no_freshness(&self) -> String {
         let option = match self.response {
             Some(response) if !takes_ttl(response.status) => {
                 format!("ttl_by_status = {{ {} = \"10s\" }}", response.status.as_u16())
