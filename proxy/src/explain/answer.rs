@@ -23,7 +23,7 @@ use crate::policy::rest::Turn;
 use crate::policy::reuse::Reuse;
 use crate::policy::sanitised::Sanitised;
 use crate::policy::status::cache_status;
-use crate::policy::{freshen, look_up, partial, post};
+use crate::policy::{freshen, invalidate, look_up, partial, post};
 use crate::store::shelf::Shelf;
 use crate::stored::{Body, Stored};
 
@@ -94,6 +94,13 @@ impl Forwarded<'_> {
         out.status = Some(response.status.as_u16());
         trail.fwd_status = out.status;
         trail.stored = kept.is_some();
+        let method = &decision.ask.method;
+        for target in invalidate::targets(method, target, response.status, &response.fields) {
+            let note = format!("the answer invalidates what is stored for {target}");
+            if !out.notes.contains(&note) {
+                out.notes.push(note);
+            }
+        }
         if let Some(admission) = kept {
             "the response says in Content-Location that it is what GET would get, and is stored \
              for that"
@@ -180,6 +187,11 @@ impl Forwarded<'_> {
             return ask_again(out, "the part does not make what is stored whole");
         }
         trail.note_answer(response.status.as_u16(), Ok(()));
+        let ask = &self.explainer.decision.ask;
+        let length = stored.head.part.and_then(|part| part.complete);
+        let facts = Facts { status: StatusCode::OK, fields: &fields, length, part: None };
+        let answer = answer::choose(&ask.method, self.fields, &facts);
+        out.status = Some(answer.status(StatusCode::OK).as_u16());
         "the part makes what is stored whole".clone_into(&mut out.because);
         out.response = Some(self.of_response(StatusCode::OK, &admission, Ok(())));
     }
