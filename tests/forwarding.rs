@@ -40,6 +40,15 @@ async fn every_method_arrives() {
 }
 
 #[tokio::test]
+async fn a_change_names_the_tag_that_the_origin_knows_too() {
+    let seen = |tag: &str| Request::new("PUT", "/a").field("If-Match", tag).body("x");
+    let coded = received(&seen("\"v1-br\"")).await;
+    assert_eq!(coded.field("if-match").as_deref(), Some("\"v1-br\", \"v1\""));
+    let plain = received(&seen("\"v1\"")).await;
+    assert_eq!(plain.field("if-match").as_deref(), Some("\"v1\""));
+}
+
+#[tokio::test]
 async fn fields_of_one_hop_do_not_arrive() {
     let request = Request::get("/a")
         .field("Connection", "x-hop, keep-alive")

@@ -12,15 +12,15 @@ use crate::condition::written::Conditions;
 use crate::decode::{Decoder, Value, Written};
 use crate::fault::Faults;
 use crate::include::{self, Surroundings};
-use crate::kind::{ByStatus, Name, Named, OneOrMany};
+use crate::kind::{ByStatus, MediaType, Name, Named, OneOrMany};
 use crate::lint;
 use crate::name;
 use crate::options::{self, Options, PRESETS};
 use crate::pattern::{PathPattern, PathPatterns, fit_together};
 use crate::routing::{Route, Routes};
 use crate::settings::{
-    Admin, BypassIf, Cache, KeyRules, Listener, Origin, Policy, QueryRules, Secret, Server,
-    Settings, Strategy, Timeouts, Tls,
+    Admin, BypassIf, Cache, Coding, Compress, KeyRules, Listener, Origin, Policy, QueryRules,
+    Secret, Server, Settings, Strategy, Timeouts, Tls,
 };
 
 /// The variable whose value is the token of the admin listener if the file has none.
@@ -227,16 +227,43 @@ fn policy(
         heuristic: value(&options.heuristic)?,
         set_cookie: value(&options.set_cookie)?,
         immutable: compile(decoder, immutable, &values(&immutable.value.0))?,
-        types: options
-            .types
-            .as_ref()
-            .map(|types| types.value.0.iter().map(|one| one.value.0.clone()).collect()),
+        types: options.types.as_ref().map(|types| media_types(&types.value.0)),
         key: key_rules(&options.key.as_ref()?.value)?,
         bypass_if: BypassIf {
             cookies: cookies.map(|cookie| cookie.value.clone()).collect(),
             headers: headers.map(|header| header.value.0.to_ascii_lowercase()).collect(),
         },
+        compress: compress(decoder, &options.compress.as_ref()?.value)?,
     })
+}
+
+fn compress(decoder: &mut Decoder<'_>, options: &options::Compress) -> Option<Compress> {
+    let usual = || Compress::USUAL_TYPES.map(str::to_owned).to_vec();
+    let mut types = options.types.as_ref().map_or_else(usual, |types| media_types(&types.value.0));
+    types.extend(media_types(&options.also_types.as_ref()?.value.0));
+    Some(Compress {
+        codings: codings(decoder, &options.codings.as_ref()?.value.0),
+        types,
+        min_size: options.min_size.as_ref()?.value.0,
+    })
+}
+
+/// The codings of a list, in its order; one that is there twice is reported.
+fn codings(decoder: &mut Decoder<'_>, written: &[Written<Coding>]) -> Vec<Coding> {
+    let mut codings = Vec::new();
+    for coding in written {
+        if codings.contains(&coding.value) {
+            let found = format!("\"{}\" again", coding.value.word());
+            decoder.report(coding, "a coding that is not in the list yet", found);
+        } else {
+            codings.push(coding.value);
+        }
+    }
+    codings
+}
+
+fn media_types(written: &[Written<MediaType>]) -> Vec<String> {
+    written.iter().map(|one| one.value.0.clone()).collect()
 }
 
 fn ttl_by_status(written: &Written<ByStatus>) -> BTreeMap<u16, Duration> {

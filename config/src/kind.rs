@@ -184,21 +184,29 @@ impl Text for Token {
     }
 }
 
-/// A media type without parameters, in lower case; `*` for the subtype means every one.
+/// A media type without parameters, in lower case; `*` for the subtype means every one, `*+json`
+/// every one that ends so.
 #[derive(Debug, Clone)]
 pub(crate) struct MediaType(pub(crate) String);
 
 impl Text for MediaType {
     const EXPECTED: &'static str = "a media type such as \"text/css\" or \"image/*\"";
-    const PATTERN: &'static str = r"^[!#$%&'+.^_`|~0-9A-Za-z-]+/([!#$%&'+.^_`|~0-9A-Za-z-]+|\*)$";
+    const PATTERN: &'static str = concat!(
+        r"^[!#$%&'+.^_`|~0-9A-Za-z-]+/",
+        r"([!#$%&'+.^_`|~0-9A-Za-z-]+|\*(\+[!#$%&'+.^_`|~0-9A-Za-z-]+)?)$"
+    );
 
     fn read(text: &str) -> Result<Self, Unread> {
         let (kind, subtype) =
             text.split_once('/').ok_or_else(|| Unread::because("it has no \"/\""))?;
         text::read_token(kind)?;
         text::read_token(subtype)?;
-        if kind.contains('*') || (subtype.contains('*') && subtype != "*") {
-            return Err(Unread::because("\"*\" may only stand for the whole subtype"));
+        let suffix = subtype.strip_prefix("*+").filter(|suffix| !suffix.is_empty());
+        let named = suffix.unwrap_or(subtype);
+        if kind.contains('*') || (named.contains('*') && named != "*") || suffix == Some("*") {
+            let reason =
+                "\"*\" may only stand for the whole subtype, or for what is before its \"+\"";
+            return Err(Unread::because(reason));
         }
         Ok(Self(text.to_ascii_lowercase()))
     }

@@ -34,8 +34,8 @@ pub use name::NamePattern;
 pub use pattern::{HostPattern, PathPattern, PathPatterns};
 pub use routing::{Mismatch, Route, RouteRequest, Routes, covers};
 pub use settings::{
-    Admin, BypassIf, Cache, Change, KeyRules, Listener, Origin, OriginServer, Policy, QueryRules,
-    Secret, Server, SetCookie, Settings, Strategy, Timeouts, Tls, TtlMode,
+    Admin, BypassIf, Cache, Change, Coding, Compress, KeyRules, Listener, Origin, OriginServer,
+    Policy, QueryRules, Secret, Server, SetCookie, Settings, Strategy, Timeouts, Tls, TtlMode,
 };
 
 /// What a settings file, and those that it includes, turn into.

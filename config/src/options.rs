@@ -13,7 +13,7 @@ use crate::kind::{
 };
 use crate::name::NamePattern;
 use crate::pattern::{HostPattern, PathPattern};
-use crate::settings::{OriginServer, Secret, SetCookie, Strategy, TtlMode};
+use crate::settings::{Coding, OriginServer, Secret, SetCookie, Strategy, TtlMode};
 
 /// The most routes of all files together.
 pub(crate) const MOST_ROUTES: usize = 10_000;
@@ -223,14 +223,25 @@ options! {
         /// `ttl_mode = "respect"` the heuristic goes first), and clients are told so with
         /// `immutable`. The patterns are written as in `routes.match.path`.
         immutable: List<PathPattern, 0, 256> = Default("[]"), example r#"["**/*.[0-9a-f]{8,}.*"]"#;
-        /// The media types that are stored, `"image/*"` for all that begin so. Left out, every
-        /// one. A successful response of another type is passed on unstored: a page for one person
-        /// that somebody asks for as `/account/x.css` does not become a file for all.
+        /// The media types that are stored, `"image/*"` for all that begin so, and
+        /// `"application/*+json"` for those of them that also end so. Left out, every one. A
+        /// successful response of another type is passed on unstored: a page for one person that somebody
+        /// asks for as `/account/x.css` does not become a file for all.
         types: List<MediaType, 1, 64> = Optional, example r#"["text/css", "image/*"]"#;
         /// What of a request tells stored responses apart.
         key: Key = Default("{}"), example r#"{ query = { allow = ["page", "q"], sort = true } }"#;
         /// The requests that do not use the cache.
         bypass_if: BypassIf = Default("{}"), example r#"{ cookies = ["sessionid"] }"#;
+        /// What the edge compresses of that which is stored. Each coding is made once and kept
+        /// beside the plain body. A client gets the coding that it likes best (RFC 9110 §12.5.3),
+        /// with an `ETag` of its own: `"x"` becomes `"x-br"`.
+        ///
+        /// What the origin has coded itself is used as it is. Left as it is, too, is what is not
+        /// stored; what is told apart by `Authorization` or by all cookies, since from the length
+        /// of one person's page its secrets can be guessed (BREACH); every status but 200, 203, 404
+        /// and 410; and what says `no-transform`, or has a digest or a signature.
+        compress: Compress = Default("{}"),
+            example r#"{ codings = ["gzip"], also_types = ["application/x-tile"] }"#;
         /// The numbers of the lints that are not told of this policy; see [Lints](#lints).
         lint_allow: List<LintNumber, 0, 64> = Default("[]"), example r#"["L007"]"#;
         /// Why they are not told. Required beside `lint_allow`.
@@ -295,6 +306,23 @@ options! {
         headers: List<Token, 0, 64> = Default("[]"), example r#"["Authorization"]"#;
     }
 
+    /// What is compressed.
+    Compress {
+        /// The codings to make: `"br"`, `"zstd"`, `"gzip"`. Among those that a client likes equally,
+        /// the first of this list is chosen. `[]` compresses nothing.
+        codings: List<Coding, 0, 3> = Default(r#"["br", "zstd", "gzip"]"#),
+            example r#"["zstd", "gzip"]"#;
+        /// The media types that are compressed, in place of the usual ones. Left out, these are:
+        /// `text/*`; JavaScript, JSON, XML, YAML and WebAssembly under their names in
+        /// `application/`, with all that ends with `+json` or `+xml`; playlists; SVG, BMP and icons;
+        /// and fonts that are not compressed in themselves (TTF, OTF, EOT).
+        types: List<MediaType, 1, 64> = Optional, example r#"["text/*", "application/*+json"]"#;
+        /// Media types that are compressed beside the usual ones, or beside `types`.
+        also_types: List<MediaType, 0, 64> = Default("[]"), example r#"["application/x-tile"]"#;
+        /// The smallest body that is compressed; a smaller one gains nothing.
+        min_size: Bytes = Default(r#""1KiB""#), example r#""4KiB""#;
+    }
+
     /// Where some requests go, and under which policy.
     Route {
         /// Its name in logs and metrics. No other route may have it.
@@ -356,4 +384,5 @@ words! {
     }
     TtlMode { "respect" => Respect, "default" => Default, "override" => Override }
     SetCookie { "skip" => Skip, "strip" => Strip, "store" => Store }
+    Coding { "br" => Br, "zstd" => Zstd, "gzip" => Gzip }
 }

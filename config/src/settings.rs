@@ -257,13 +257,70 @@ pub struct Policy {
     pub set_cookie: SetCookie,
     /// The paths whose responses never change.
     pub immutable: PathPatterns,
-    /// The media types that are stored, in lower case, `image/*` for all that begin so; left out,
-    /// every one.
+    /// The media types that are stored, in lower case, `image/*` for all that begin so and
+    /// `image/*+xml` for those of them that also end so; left out, every one.
     pub types: Option<Vec<String>>,
     /// What of a request tells stored responses apart.
     pub key: KeyRules,
     /// The requests that do not use the cache.
     pub bypass_if: BypassIf,
+    /// What is compressed of that which is stored.
+    pub compress: Compress,
+}
+
+/// A content coding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coding {
+    /// Brotli (RFC 7932).
+    Br,
+    /// Zstandard (RFC 8878).
+    Zstd,
+    /// RFC 1952.
+    Gzip,
+}
+
+/// What is compressed of that which is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compress {
+    /// The codings to make, each once, the best first; none compresses nothing.
+    pub codings: Vec<Coding>,
+    /// The media types, written like those of [`Policy::types`].
+    pub types: Vec<String>,
+    /// The smallest body, in bytes.
+    pub min_size: u64,
+}
+
+impl Compress {
+    /// The media types that shrink, where the settings name no others.
+    pub(crate) const USUAL_TYPES: [&str; 27] = [
+        "text/*",
+        "application/*+json",
+        "application/*+xml",
+        "application/ecmascript",
+        "application/javascript",
+        "application/json",
+        "application/jsonl",
+        "application/vnd.apple.mpegurl",
+        "application/vnd.ms-fontobject",
+        "application/wasm",
+        "application/x-javascript",
+        "application/x-mpegurl",
+        "application/x-ndjson",
+        "application/x-yaml",
+        "application/xml",
+        "application/yaml",
+        "application/x-font-ttf",
+        "application/x-font-otf",
+        "font/collection",
+        "font/otf",
+        "font/sfnt",
+        "font/ttf",
+        "image/bmp",
+        "image/svg+xml",
+        "image/vnd.microsoft.icon",
+        "image/x-icon",
+        "model/gltf+json",
+    ];
 }
 
 /// What of a request tells stored responses apart, beside its path and what `Vary` names.
@@ -323,4 +380,19 @@ pub struct BypassIf {
     pub cookies: Vec<NamePattern>,
     /// Names of fields that the request has, in lower case.
     pub headers: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::Text as _;
+    use crate::kind::MediaType;
+
+    #[test]
+    fn the_usual_types_are_media_types() {
+        for kind in Compress::USUAL_TYPES {
+            let read = MediaType::read(kind).unwrap_or_else(|unread| panic!("{kind}: {unread}"));
+            assert_eq!(read.0, kind);
+        }
+    }
 }

@@ -82,7 +82,7 @@ fn a_key_may_not_be_written_twice() {
 
 #[test]
 fn a_misspelt_key_is_told_the_nearest_name() {
-    part!("[policies.news]\ntll = \"5m\"", @r#"forebay.toml:3:1: policies.news.tll: expected one of the options "strategy", "deadline", "ttl", "ttl_mode", "ttl_by_status", "browser_ttl", "stale_while_revalidate", "stale_if_error", "heuristic", "set_cookie", "immutable", "types", "key", "bypass_if", "lint_allow", "lint_reason", found "tll"; did you mean "ttl"?"#);
+    part!("[policies.news]\ntll = \"5m\"", @r#"forebay.toml:3:1: policies.news.tll: expected one of the options "strategy", "deadline", "ttl", "ttl_mode", "ttl_by_status", "browser_ttl", "stale_while_revalidate", "stale_if_error", "heuristic", "set_cookie", "immutable", "types", "key", "bypass_if", "compress", "lint_allow", "lint_reason", found "tll"; did you mean "ttl"?"#);
 }
 
 #[test]
@@ -341,6 +341,38 @@ heuristic = "no"
     forebay.toml:6:14: policies.a.set_cookie: expected one of "skip", "strip", "store", found "drop"
 
     forebay.toml:7:13: policies.a.heuristic: expected true or false, found "no"
+    "#);
+}
+
+#[test]
+fn what_is_compressed_is_known_and_told_once() {
+    part!(r#"
+[policies.a.compress]
+codings = ["gzip", "deflate", "gzip"]
+types = []
+also_types = ["text", "application/*+", "*/*", "application/x*+json", "a/*+*"]
+min_size = "1k"
+level = 9
+"#, @r#"
+    forebay.toml:4:20: policies.a.compress.codings[1]: expected one of "br", "zstd", "gzip", found "deflate"
+
+    forebay.toml:4:31: policies.a.compress.codings[2]: expected a coding that is not in the list yet, found "gzip" again
+
+    forebay.toml:5:9: policies.a.compress.types: expected 1 to 64 elements, found 0
+
+    forebay.toml:6:15: policies.a.compress.also_types[0]: expected a media type such as "text/css" or "image/*", found "text" (it has no "/")
+
+    forebay.toml:6:23: policies.a.compress.also_types[1]: expected a media type such as "text/css" or "image/*", found "application/*+" ("*" may only stand for the whole subtype, or for what is before its "+")
+
+    forebay.toml:6:41: policies.a.compress.also_types[2]: expected a media type such as "text/css" or "image/*", found "*/*" ("*" may only stand for the whole subtype, or for what is before its "+")
+
+    forebay.toml:6:48: policies.a.compress.also_types[3]: expected a media type such as "text/css" or "image/*", found "application/x*+json" ("*" may only stand for the whole subtype, or for what is before its "+")
+
+    forebay.toml:6:71: policies.a.compress.also_types[4]: expected a media type such as "text/css" or "image/*", found "a/*+*" ("*" may only stand for the whole subtype, or for what is before its "+")
+
+    forebay.toml:7:12: policies.a.compress.min_size: expected a size such as "64MiB", found "1k" (the unit is "k", not one of B, KB, MB, GB, TB, KiB, MiB, GiB, TiB)
+
+    forebay.toml:8:1: policies.a.compress.level: expected one of the options "codings", "types", "also_types", "min_size", found "level"
     "#);
 }
 

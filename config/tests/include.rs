@@ -169,7 +169,7 @@ fn nothing_is_missed_that_may_stand_in_a_broken_file() {
         ("etc/conf.d/b.toml", "[origins.b\n"),
     ];
     insta::assert_snapshot!(faults(&main, &files), @r#"
-    etc/conf.d/a.toml:2:1: policies.a.tll: expected one of the options "strategy", "deadline", "ttl", "ttl_mode", "ttl_by_status", "browser_ttl", "stale_while_revalidate", "stale_if_error", "heuristic", "set_cookie", "immutable", "types", "key", "bypass_if", "lint_allow", "lint_reason", found "tll"; did you mean "ttl"?
+    etc/conf.d/a.toml:2:1: policies.a.tll: expected one of the options "strategy", "deadline", "ttl", "ttl_mode", "ttl_by_status", "browser_ttl", "stale_while_revalidate", "stale_if_error", "heuristic", "set_cookie", "immutable", "types", "key", "bypass_if", "compress", "lint_allow", "lint_reason", found "tll"; did you mean "ttl"?
 
     etc/conf.d/b.toml:1:11: expected TOML, found a syntax error (unclosed table, expected `]`)
     "#);

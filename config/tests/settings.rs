@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use forebay_config::{
-    Field, HostPattern, Mismatch, Need, Policy, Route, RouteRequest, Secret, SetCookie, Settings,
-    Strategy, TtlMode, covers, declared, parse,
+    Coding, Compress, Field, HostPattern, Mismatch, Need, Policy, Route, RouteRequest, Secret,
+    SetCookie, Settings, Strategy, TtlMode, covers, declared, parse,
 };
 use proptest::prelude::*;
 
@@ -449,4 +449,22 @@ fn no_restart_is_needed_for_the_same_in_other_words_nor_for_anything_else() {
     check_restart("", "[admin]\ntoken = \"another\"\n[server]\nwatch = true", &[]);
     check_restart("", "[cache]\nmax_object = \"1MiB\"\n[policies.api]\nttl = \"1s\"", &[]);
     check_restart("", "[origins.more]\nservers = [\"http://a\"]", &[]);
+}
+
+#[test]
+fn what_is_compressed_goes_without_saying() {
+    let compress = policy("", "api").compress;
+    assert_eq!(compress.codings, [Coding::Br, Coding::Zstd, Coding::Gzip]);
+    assert_eq!(compress.min_size, 1024);
+    let has = |compress: &Compress, kind: &str| compress.types.iter().any(|one| one == kind);
+    assert!(has(&compress, "text/*") && has(&compress, "application/*+json"));
+    let one =
+        "[policies.api]\ncompress = { codings = ['gzip'], also_types = ['Application/X-Tile'] }";
+    let more = policy(one, "api").compress;
+    assert_eq!(more.codings, [Coding::Gzip]);
+    assert!(has(&more, "text/*") && has(&more, "application/x-tile"));
+    let other =
+        "[policies.api]\ncompress = { types = ['a/*+xml'], also_types = ['b/c'], min_size = '0B' }";
+    let other = policy(other, "api").compress;
+    assert_eq!((other.types, other.min_size), (vec!["a/*+xml".to_owned(), "b/c".to_owned()], 0));
 }

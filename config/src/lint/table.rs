@@ -116,10 +116,12 @@ pub static LINTS: [Lint; 22] = [
     Lint {
         number: "L014",
         name: "secrets-compressed",
-        title: "responses are compressed that repeat a secret beside what a client sent",
-        why: "From the length of such a response the secret can be guessed, letter by letter \
-              (BREACH).",
-        look: Nowhere,
+        title: "responses are compressed that the key keeps for one person",
+        why: "Where such a response repeats what its client sent, a secret beside it can be \
+              guessed from its length, letter by letter (BREACH). What is told apart by \
+              `Authorization`, or by all cookies, is never compressed; what a named cookie or \
+              another field tells apart is.",
+        look: Policy(person::compresses_secrets),
     },
     Lint {
         number: "L015",

@@ -181,6 +181,12 @@ impl options::Policy {
         self.strategy.as_ref().is_none_or(|strategy| strategy.value != Strategy::Bypass)
     }
 
+    /// Whether anything that is stored is compressed.
+    pub(super) fn compresses(&self) -> bool {
+        let codings = self.compress.as_ref().and_then(|written| written.value.codings.as_ref());
+        self.caches() && codings.is_some_and(|codings| !codings.value.0.is_empty())
+    }
+
     pub(super) fn mode(&self) -> TtlMode {
         self.ttl_mode.as_ref().map_or(TtlMode::Respect, |mode| mode.value)
     }

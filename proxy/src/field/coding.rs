@@ -57,32 +57,71 @@ const NAMES: [[&str; 2]; 4] =
     [["br", "br"], ["gzip", "x-gzip"], ["zstd", "zstd"], ["identity", "identity"]];
 const IDENTITY: usize = 3;
 
+/// How much a client likes each coding, in thousandths; zero is not at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Weights {
+    /// One for each of [`Coding::ALL`].
+    codings: [u16; 3],
+    /// That of the plain body, if anything is said of it.
+    plain: Option<u16>,
+}
+
+impl Weights {
+    /// Reads `Accept-Encoding`.
+    ///
+    /// To say nothing would be to take everything (RFC 9110 §12.5.3). Who says nothing seldom can
+    /// read a coding, so it counts as taking the plain body alone.
+    #[must_use]
+    pub fn read(headers: &HeaderMap) -> Self {
+        let mut named: [Option<u16>; 4] = [None; 4];
+        let mut others = None;
+        for (name, weight) in preference::weighted(headers, &ACCEPT_ENCODING) {
+            let is = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
+            match NAMES.iter().position(|names| names.iter().any(is)) {
+                Some(at) => {
+                    if let Some(told) = named.get_mut(at) {
+                        *told = Some(weight);
+                    }
+                }
+                None if name == b"*" => others = Some(weight),
+                None => {}
+            }
+        }
+        let [br, gzip, zstd, plain] = named.map(|weight| weight.or(others));
+        Self { codings: [br, gzip, zstd].map(|weight| weight.unwrap_or(0)), plain }
+    }
+
+    /// How much it likes `coding`.
+    #[must_use]
+    pub const fn of(self, coding: Coding) -> u16 {
+        let [br, gzip, zstd] = self.codings;
+        match coding {
+            Coding::Br => br,
+            Coding::Gzip => gzip,
+            Coding::Zstd => zstd,
+        }
+    }
+
+    /// How much it likes the plain body; nothing if it does not say: then it takes it, after all
+    /// that it names.
+    #[must_use]
+    pub const fn of_plain(self) -> Option<u16> {
+        self.plain
+    }
+}
+
 /// What the client takes, in one of sixteen forms; `None` if it does not say.
 ///
 /// Which coding it likes best is left out: whoever answers chooses among those that it takes.
 #[must_use]
 pub fn accepted(headers: &HeaderMap) -> Option<&'static str> {
     headers.get(ACCEPT_ENCODING)?;
-    let mut named: [Option<bool>; 4] = [None; 4];
-    let mut others = None;
-    for (name, weight) in preference::weighted(headers, &ACCEPT_ENCODING) {
-        let is = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
-        match NAMES.iter().position(|names| names.iter().any(is)) {
-            Some(at) => {
-                if let Some(taken) = named.get_mut(at) {
-                    *taken = Some(weight > 0);
-                }
-            }
-            None if name == b"*" => others = Some(weight > 0),
-            None => {}
-        }
-    }
-    let takes = |at: usize, otherwise| named.get(at).copied().flatten().unwrap_or(otherwise);
-    let codings = (0..IDENTITY).filter(|at| takes(*at, others == Some(true)));
-    let class = codings.map(|at| 1 << at).sum::<usize>();
+    let weights = Weights::read(headers);
+    let taken = Coding::ALL.into_iter().enumerate().filter(|(_, coding)| weights.of(*coding) > 0);
+    let class = taken.map(|(at, _)| 1 << at).sum::<usize>();
     // The plain body is fine unless it is ruled out, by name or among all others.
-    let plain = takes(IDENTITY, others != Some(false));
-    CLASSES.get(class + if plain { 0 } else { 1 << IDENTITY }).copied()
+    let refused = weights.plain == Some(0);
+    CLASSES.get(class + if refused { 1 << IDENTITY } else { 0 }).copied()
 }
 
 #[cfg(test)]
@@ -120,6 +159,23 @@ mod tests {
         check(&["gzip, identity;q=0"], Some("gzip, identity;q=0"));
         check(&["br, *;q=0"], Some("br, identity;q=0"));
         check(&["identity, *;q=0"], Some("identity"));
+    }
+
+    #[track_caller]
+    fn check_weights(lines: &[&str], br_gzip_zstd: [u16; 3], plain: Option<u16>) {
+        let weights = Weights::read(&testing::lines("accept-encoding", lines));
+        assert_eq!(weights, Weights { codings: br_gzip_zstd, plain }, "{lines:?}");
+    }
+
+    #[test]
+    fn keeps_how_much_each_is_liked() {
+        check_weights(&["br;q=0.5, X-Gzip", "zstd;Q=0.001"], [500, 1000, 1], None);
+        check_weights(&["gzip;q=0.5, *;q=0.1"], [100, 500, 100], Some(100));
+        check_weights(&["identity;q=0.2, *;q=0"], [0, 0, 0], Some(200));
+        check_weights(&["*;q=0"], [0, 0, 0], Some(0));
+        check_weights(&["deflate, br;level=4"], [1000, 0, 0], None);
+        check_weights(&[""], [0, 0, 0], None);
+        check_weights(&[], [0, 0, 0], None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod etag;
 pub mod hop;
 pub mod language;
 pub mod list;
+pub mod media_type;
 pub mod number;
 mod preference;
 pub mod range;

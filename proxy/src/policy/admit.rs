@@ -7,7 +7,7 @@ use crate::event::Detail;
 use crate::field::cache_control::ResponseDirectives;
 use crate::field::range::ContentRange;
 use crate::field::vary::Vary;
-use crate::field::{date, targeted};
+use crate::field::{date, media_type, targeted};
 use crate::policy::identity;
 use crate::policy::lifetime::{Lifetime, Source, Word, is_heuristic};
 use crate::policy::request::Ask;
@@ -176,28 +176,12 @@ fn storable(
     if rules.set_cookie == SetCookie::Skip && arrival.fields.contains_key(header::SET_COOKIE) {
         return Err(Detail::SetCookie);
     }
-    let is_typed = rules.types.as_ref().is_none_or(|types| is_one_of(arrival.fields, types));
+    let is_typed =
+        rules.types.as_ref().is_none_or(|types| media_type::is_one_of(arrival.fields, types));
     if status.is_success() && status != StatusCode::NO_CONTENT && !is_typed {
         return Err(Detail::ContentType);
     }
     Ok(())
-}
-
-/// Whether the media type that `fields` tell is one of `types`, or under one that ends with `/*`.
-/// Where there are several, one reader takes the first and another the last: each has to be.
-fn is_one_of(fields: &HeaderMap, types: &[String]) -> bool {
-    let is_meant = |said: &HeaderValue| {
-        let said = said.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default();
-        let said = said.trim_ascii();
-        types.iter().any(|one| match one.strip_suffix('*') {
-            Some(kind) => said
-                .split_at_checked(kind.len())
-                .is_some_and(|(start, _)| start.eq_ignore_ascii_case(kind.as_bytes())),
-            None => said.eq_ignore_ascii_case(one.as_bytes()),
-        })
-    };
-    let said = fields.get_all(header::CONTENT_TYPE);
-    said.iter().next().is_some() && said.iter().all(is_meant)
 }
 
 /// Whether storing it could ever save anything, given that nothing forbids it.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use forebay_config::{Fields, Route, RouteRequest, Routes, Strategy};
 use http::{HeaderMap, Method};
 
+use super::encode;
 use super::identity::{self, Edit};
 use super::request::{Ask, Plan, plan};
 use crate::field::hop;
@@ -68,11 +69,13 @@ pub fn decide(routes: &Routes, request: &Request<'_>) -> Option<Decision> {
     let plan = plan(&ask, fields, &route.policy);
     let rules = &route.policy.key;
     let key = identity::key(target, route);
-    // What is passed on stays as it is: nobody else will be given its answer.
+    // What is passed on stays as it is, but for words of the edge's own: nobody else will be given
+    // its answer.
     let (target, edits) = match plan {
         Plan::LookUp => (identity::asked(target, route), identity::edits(fields, rules)),
         Plan::Pass(..) => {
-            (Cow::Borrowed(target), identity::class(fields, rules).into_iter().collect())
+            let edits = identity::class(fields, rules).into_iter().chain(encode::if_match(fields));
+            (Cow::Borrowed(target), edits.collect())
         }
     };
     let target = target.into_owned();

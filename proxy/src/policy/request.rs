@@ -5,6 +5,7 @@ use http::{HeaderMap, Method, header};
 
 use crate::event::{Detail, Fwd};
 use crate::field::cache_control::RequestDirectives;
+use crate::field::coding::Weights;
 use crate::field::{cookie, list};
 
 /// What a request asks of the cache, read once from its head.
@@ -25,6 +26,9 @@ pub struct Ask {
     /// It carries `If-Match` or `If-Unmodified-Since`, which a cache must not evaluate
     /// (RFC 9111 §4.3.2).
     pub for_origin: bool,
+    /// How much it likes each content coding, in its own words: what selects among variants no
+    /// longer has the weights.
+    pub codings: Weights,
 }
 
 impl Ask {
@@ -40,6 +44,7 @@ impl Ask {
             ambiguous: false,
             for_origin: fields.contains_key(header::IF_MATCH)
                 || fields.contains_key(header::IF_UNMODIFIED_SINCE),
+            codings: Weights::read(fields),
         }
     }
 

@@ -1,0 +1,591 @@
+//! Decides in which content coding a stored response answers (RFC 9110 §8.4, §12.5.3).
+//!
+//! What the origin is asked for stays one of the sixteen forms of [`coding::accepted`]. An origin
+//! that compresses names `Accept-Encoding` in `Vary`; what it coded is a variant like any other, and
+//! answers as it is. An origin that does not compress does not name it: its one plain response is
+//! selected by everybody, and each gets the coding of it that they like best. To ask for `identity`
+//! alone would save variants and throw away what the origin does better, such as files that were
+//! compressed ahead of time. A plain response that names `Accept-Encoding` nevertheless is kept once
+//! for each form that asked, and coded from there.
+//!
+//! The choice needs the client's own weights, which the forms do not have; [`Ask`] keeps them.
+//! `Vary: Accept-Encoding` of this making is for clients and never stored: it would split the one
+//! response that serves all.
+//!
+//! [`coding::accepted`]: crate::field::coding::accepted
+
+use bytes::Bytes;
+use forebay_config::{self as config, Compress, Policy};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+
+use super::admit::TARGETED;
+use super::forward::personal;
+use super::identity::Edit;
+use super::request::Ask;
+use crate::field::cache_control::ResponseDirectives;
+use crate::field::coding::Coding;
+use crate::field::etag::{self, Condition, EntityTag};
+use crate::field::vary::Vary;
+use crate::field::{list, media_type, targeted};
+use crate::stored::StoredHead;
+
+/// The fields that speak of the very bytes of a body (RFC 9530, RFC 3230, RFC 1864), or of the
+/// fields that a coding changes (RFC 9421).
+const OF_BYTES: [HeaderName; 5] = [
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("content-md5"),
+    HeaderName::from_static("signature"),
+];
+
+/// In which form a stored response answers a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As it is stored, for every client, because of this.
+    AsIs(AsIs),
+    /// Without a coding, since this client wants none that is made; others get one.
+    Plain,
+    /// In this coding.
+    Coded(Coding),
+}
+
+/// Why a stored response is not compressed for anybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AsIs {
+    /// The policy names no coding.
+    Off,
+    /// It is a part, and parts of a coded body are others.
+    Part,
+    /// Its status is none of those with a page worth the work.
+    Status,
+    /// The origin has coded it.
+    Coded,
+    /// It says `no-transform` (RFC 9111 §5.2.2.6).
+    NoTransform,
+    /// It has a digest or a signature, which a coding would belie. To take that away would take
+    /// from the client what its origin wants it to have.
+    Digest,
+    /// It is told apart by who asks, so its length could tell a secret (BREACH).
+    Personal,
+    /// Its media type is not in the list.
+    MediaType,
+    /// It is smaller than what is compressed.
+    Small,
+}
+
+impl AsIs {
+    /// It in words, without a full stop.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Off => "compress.codings of the policy is empty",
+            Self::Part => "it is a part of a response",
+            Self::Status => "only a 200, 203, 404 or 410 is compressed",
+            Self::Coded => "the origin has coded it already",
+            Self::NoTransform => "the response says no-transform",
+            Self::Digest => "the response has a digest or a signature, which would be wrong after",
+            Self::Personal => {
+                "the response is told apart by Authorization or Cookie, and from the length of \
+                 one person's page its secrets can be guessed"
+            }
+            Self::MediaType => "its media type is not one of compress.types of the policy",
+            Self::Small => "it is smaller than compress.min_size of the policy",
+        }
+    }
+}
+
+/// Says in which form the response with `head`, whose fields are `kept`, answers `ask` on a route
+/// with `rules`; `length` is that of its body, if it is known yet.
+///
+/// Where no body in the wanted coding is at hand, [`Form::Plain`] is right too. Conditions are best
+/// held against the fields of the wanted form even then: that a client has it needs no body.
+#[must_use]
+pub fn form(
+    ask: &Ask,
+    head: &StoredHead,
+    kept: &HeaderMap,
+    length: Option<u64>,
+    rules: &Policy,
+) -> Form {
+    match compressible(head, kept, length, rules) {
+        Ok(()) => choose(ask, &rules.compress).map_or(Form::Plain, Form::Coded),
+        Err(why) => Form::AsIs(why),
+    }
+}
+
+impl Form {
+    /// The fields of a response in this form that is stored with the fields `kept`. They have no
+    /// `Content-Length` where they are those of another body.
+    #[must_use]
+    pub fn fields(self, kept: HeaderMap) -> HeaderMap {
+        match self {
+            Self::AsIs(_) => kept,
+            Self::Plain => plain_fields(kept),
+            Self::Coded(coding) => coded_fields(kept, coding),
+        }
+    }
+}
+
+/// Says whether the response with `head`, whose fields are `kept`, is compressed for who wants it;
+/// `length` is that of its body, if it is known yet. It has to be one that is stored.
+///
+/// # Errors
+///
+/// Why not.
+pub fn compressible(
+    head: &StoredHead,
+    kept: &HeaderMap,
+    length: Option<u64>,
+    rules: &Policy,
+) -> Result<(), AsIs> {
+    let compress = &rules.compress;
+    let unless = |is_so: bool, why: AsIs| if is_so { Err(why) } else { Ok(()) };
+    unless(compress.codings.is_empty(), AsIs::Off)?;
+    unless(head.part.is_some() || head.status == StatusCode::PARTIAL_CONTENT, AsIs::Part)?;
+    // A redirect and the like has hardly a body, and an error of a server is seldom stored.
+    unless(!matches!(head.status.as_u16(), 200 | 203 | 404 | 410), AsIs::Status)?;
+    unless(is_coded(kept), AsIs::Coded)?;
+    unless(forbids_transforms(kept), AsIs::NoTransform)?;
+    unless(OF_BYTES.iter().any(|name| kept.contains_key(name)), AsIs::Digest)?;
+    let names = head.selecting.names();
+    unless(personal(&rules.key).any(|name| names.contains(&name)), AsIs::Personal)?;
+    unless(!media_type::is_one_of(kept, &compress.types), AsIs::MediaType)?;
+    unless(length.is_some_and(|length| length < compress.min_size), AsIs::Small)
+}
+
+/// Whether a body has a coding. `identity` is none (RFC 9110 §8.4).
+fn is_coded(fields: &HeaderMap) -> bool {
+    list::members(fields, &header::CONTENT_ENCODING)
+        .any(|coding| !coding.eq_ignore_ascii_case(b"identity"))
+}
+
+/// Whether `no-transform` is said, to all caches or to this one.
+fn forbids_transforms(fields: &HeaderMap) -> bool {
+    let targeted = targeted::targeted(fields, &TARGETED).map(|(_, said)| said);
+    let to_all = ResponseDirectives::parse(fields);
+    to_all.no_transform || targeted.is_some_and(|said| said.no_transform)
+}
+
+/// The coding that `ask` likes best of those that are made; nothing if it is the plain body.
+#[must_use]
+pub fn choose(ask: &Ask, rules: &Compress) -> Option<Coding> {
+    // A client may ask for this too (RFC 9111 §5.2.1.6).
+    if ask.directives.no_transform {
+        return None;
+    }
+    let liked = |coding: &Coding| ask.codings.of(*coding);
+    // Of several that are liked equally, `max_by_key` takes the last.
+    let best = rules.codings.iter().rev().map(|coding| made(*coding)).max_by_key(liked)?;
+    //= https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3
+    //# If a non-empty Accept-Encoding header field is present in a request and
+    //# none of the available representations for the response have a content
+    //# coding that is listed as acceptable, the origin server SHOULD send a
+    //# response without any content coding unless the identity coding is
+    //# indicated as unacceptable.
+    // It is sent then too, in place of a 406: the field may be disregarded (§12.1), and a body that
+    // every client can read is more use than none.
+    let plain = ask.codings.of_plain().unwrap_or(0);
+    (liked(&best) > 0 && liked(&best) >= plain).then_some(best)
+}
+
+/// `coding` of the settings as the edge makes it.
+const fn made(coding: config::Coding) -> Coding {
+    match coding {
+        config::Coding::Br => Coding::Br,
+        config::Coding::Zstd => Coding::Zstd,
+        config::Coding::Gzip => Coding::Gzip,
+    }
+}
+
+/// The fields of the plain answer where others get a coded one, made of those that are `kept`.
+fn plain_fields(mut kept: HeaderMap) -> HeaderMap {
+    let told = match Vary::parse(&kept) {
+        Vary::Nothing => false,
+        Vary::Everything => true,
+        Vary::Fields(names) => names.contains(&header::ACCEPT_ENCODING),
+    };
+    if !told {
+        kept.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    }
+    kept
+}
+
+/// The fields of the answer in `coding`, made of those that are `kept` with the plain body.
+fn coded_fields(kept: HeaderMap, coding: Coding) -> HeaderMap {
+    let tag = etag::etag(&kept);
+    let mut fields = plain_fields(kept);
+    fields.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.token()));
+    fields.remove(header::CONTENT_LENGTH);
+    //= https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3.3
+    //# Content codings are a property of the representation data, so a strong
+    //# entity tag for a content-encoded representation has to be distinct from
+    //# the entity tag of an unencoded representation to prevent potential
+    //# conflicts during cache updates and range requests.
+    // A tag that cannot be read cannot be made another one.
+    match tag {
+        Some(tag) => drop(fields.insert(header::ETAG, coded_tag(&tag, coding).value())),
+        None => drop(fields.remove(header::ETAG)),
+    }
+    fields
+}
+
+/// The tag of the response in `coding` whose plain one has `tag`.
+#[must_use]
+pub fn coded_tag(tag: &EntityTag, coding: Coding) -> EntityTag {
+    let opaque = [&tag.opaque, &b"-"[..], coding.token().as_bytes()].concat();
+    EntityTag { weak: tag.weak, opaque: opaque.into() }
+}
+
+/// The tag of the plain response if `tag` is that of a coded one.
+#[must_use]
+pub fn plain_tag(tag: &EntityTag) -> Option<EntityTag> {
+    let plain = Coding::ALL.into_iter().find_map(|coding| {
+        tag.opaque.strip_suffix(coding.token().as_bytes())?.strip_suffix(b"-")
+    })?;
+    Some(EntityTag { weak: tag.weak, opaque: Bytes::copy_from_slice(plain) })
+}
+
+/// What has to change in `If-Match` of a request that is passed on: the origin knows nothing of the
+/// tags of coded responses, and would refuse the change of a client that has seen the newest.
+///
+/// The plain tag is put beside the other, which the origin may have made itself.
+#[must_use]
+pub fn if_match(asked: &HeaderMap) -> Option<Edit> {
+    let Some(Condition::Tags(tags)) = etag::if_match(asked) else { return None };
+    let strong = tags.iter().filter(|tag| !tag.weak);
+    let mut added: Vec<_> = strong.filter_map(plain_tag).filter(|it| !tags.contains(it)).collect();
+    added.dedup();
+    if added.is_empty() {
+        return None;
+    }
+    let lines = asked.get_all(header::IF_MATCH).iter().cloned();
+    let members: Vec<_> = lines.chain(added.iter().map(EntityTag::value)).collect();
+    let members: Vec<_> = members.iter().map(HeaderValue::as_bytes).collect();
+    let value = HeaderValue::from_bytes(&members.join(&b", "[..]));
+    Some((header::IF_MATCH, Some(value.expect("pieces of field values make a field value"))))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use http::Method;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::policy::testing::{MINUTE, head, print, rules};
+    use crate::stored::{Fields, Selecting};
+
+    /// A head that is stored with `fields` and is selected by what `selecting` names.
+    fn stored(status: u16, fields: &HeaderMap, selecting: &[&str]) -> StoredHead {
+        let names: Vec<_> =
+            selecting.iter().map(|name| HeaderName::from_bytes(name.as_bytes()).unwrap()).collect();
+        StoredHead {
+            status: StatusCode::from_u16(status).unwrap(),
+            fields: Fields::new(fields),
+            freshness: MINUTE,
+            selecting: Selecting::new(&names, &HeaderMap::new()),
+            part: None,
+        }
+    }
+
+    /// A response that nothing keeps from being compressed but what `fields` says.
+    #[track_caller]
+    fn check(options: &str, status: u16, fields: &str, expected: Result<(), AsIs>) {
+        let kept = head(&format!("Content-Type: text/html | {fields}"));
+        let response = stored(status, &kept, &[]);
+        let said = compressible(&response, &kept, Some(5000), &rules(options));
+        assert_eq!(said, expected, "{options} {status} {fields}");
+    }
+
+    #[test]
+    fn compresses_pages_whatever_they_say_of_other_things() {
+        for status in [200, 203, 404, 410] {
+            check("", status, "ETag: \"x\" | Cache-Control: max-age=60", Ok(()));
+        }
+        check("", 200, "Content-Encoding: identity", Ok(()));
+        check("", 200, "Set-Cookie: a=b | Vary: Accept", Ok(()));
+    }
+
+    #[test]
+    fn leaves_what_is_not_a_page_as_it_is() {
+        check("", 206, "", Err(AsIs::Part));
+        for status in [204, 301, 308, 403, 500, 503] {
+            check("", status, "", Err(AsIs::Status));
+        }
+        check("compress = { codings = [] }", 200, "", Err(AsIs::Off));
+        let kept = head("Content-Type: text/html");
+        let mut part = stored(200, &kept, &[]);
+        part.part = crate::field::range::ContentRange::parse(&head("Content-Range: bytes 0-1/9"));
+        assert_eq!(compressible(&part, &kept, Some(5000), &rules("")), Err(AsIs::Part));
+    }
+
+    #[test]
+    fn leaves_what_the_origin_wants_to_stay_as_it_is() {
+        check("", 200, "Content-Encoding: gzip", Err(AsIs::Coded));
+        check("", 200, "Content-Encoding: identity, br", Err(AsIs::Coded));
+        check("", 200, "Cache-Control: max-age=60, No-Transform", Err(AsIs::NoTransform));
+        check("", 200, "CDN-Cache-Control: no-transform", Err(AsIs::NoTransform));
+        for name in OF_BYTES {
+            check("", 200, &format!("{name}: x"), Err(AsIs::Digest));
+        }
+    }
+
+    #[test]
+    fn leaves_what_one_person_gets_as_it_is() {
+        let check = |options: &str, selecting: &[&str], expected| {
+            let kept = head("Content-Type: text/html");
+            let response = stored(200, &kept, selecting);
+            let said = compressible(&response, &kept, None, &rules(options));
+            assert_eq!(said, expected, "{options} {selecting:?}");
+        };
+        check("", &["accept", "x-tenant"], Ok(()));
+        check("", &["accept", "authorization"], Err(AsIs::Personal));
+        check("", &["cookie"], Err(AsIs::Personal));
+        check("key = { cookies = ['theme'] }", &["cookie"], Ok(()));
+        check("key = { cookies = ['theme'] }", &["authorization"], Err(AsIs::Personal));
+    }
+
+    #[test]
+    fn compresses_by_media_type_and_size() {
+        let check = |options: &str, kind: &str, length: Option<u64>, expected| {
+            let kept = head(kind);
+            let said = compressible(&stored(200, &kept, &[]), &kept, length, &rules(options));
+            assert_eq!(said, expected, "{options} {kind} {length:?}");
+        };
+        for kind in [
+            "text/html; charset=utf-8",
+            "Application/JavaScript",
+            "application/problem+json",
+            "application/atom+xml",
+            "application/wasm",
+            "image/svg+xml",
+            "image/x-icon",
+            "font/ttf",
+        ] {
+            check("", &format!("Content-Type: {kind}"), Some(1024), Ok(()));
+        }
+        for kind in ["image/png", "font/woff2", "application/zip", "video/mp4", ""] {
+            check("", &format!("Content-Type: {kind}"), None, Err(AsIs::MediaType));
+        }
+        check("", "", None, Err(AsIs::MediaType));
+        let tile = "Content-Type: application/x-tile";
+        check("compress = { also_types = ['application/x-tile'] }", tile, None, Ok(()));
+        let text = "Content-Type: text/plain";
+        check("", text, None, Ok(()));
+        check("", text, Some(1023), Err(AsIs::Small));
+        check("compress = { min_size = '2KiB' }", text, Some(1024), Err(AsIs::Small));
+        check("compress = { types = ['a/b'] }", text, None, Err(AsIs::MediaType));
+    }
+
+    fn ask(fields: &str) -> Ask {
+        Ask::read(&Method::GET, &head(fields), false)
+    }
+
+    /// What a client that sends `accepted` gets where these codings are made.
+    #[track_caller]
+    fn check_choice(codings: &str, accepted: &str, expected: Option<Coding>) {
+        let rules = rules(&format!("compress = {{ codings = [{codings}] }}"));
+        let ask = ask(&format!("Accept-Encoding: {accepted}"));
+        assert_eq!(choose(&ask, &rules.compress), expected, "{codings} {accepted}");
+    }
+
+    const ALL: &str = "'br', 'zstd', 'gzip'";
+
+    #[test]
+    fn chooses_what_the_client_likes_best() {
+        check_choice(ALL, "gzip, br;q=0.9", Some(Coding::Gzip));
+        check_choice(ALL, "br;q=0.1, zstd;q=0.2", Some(Coding::Zstd));
+        check_choice(ALL, "x-gzip", Some(Coding::Gzip));
+        check_choice(ALL, "gzip;q=0.3, *;q=0.5", Some(Coding::Br));
+    }
+
+    #[test]
+    fn chooses_by_the_order_of_the_route_among_equals() {
+        check_choice(ALL, "gzip, deflate, br, zstd", Some(Coding::Br));
+        check_choice("'zstd', 'br', 'gzip'", "gzip, deflate, br, zstd", Some(Coding::Zstd));
+        check_choice("'gzip'", "gzip, deflate, br, zstd", Some(Coding::Gzip));
+        check_choice("'gzip', 'br'", "*", Some(Coding::Gzip));
+        // A coding goes before the plain body that is liked as much.
+        check_choice(ALL, "identity, gzip", Some(Coding::Gzip));
+    }
+
+    #[test]
+    fn chooses_the_plain_body_where_that_is_liked_best_or_nothing_fits() {
+        check_choice(ALL, "gzip;q=0.5, identity", None);
+        check_choice(ALL, "identity;q=1, *;q=0", None);
+        check_choice(ALL, "", None);
+        check_choice(ALL, "deflate", None);
+        check_choice(ALL, "br;q=0, gzip;q=0", None);
+        check_choice("'br'", "gzip", None);
+        check_choice("", "gzip, br", None);
+        // Nothing fits, not even the plain body.
+        check_choice("'br'", "gzip, identity;q=0", None);
+        check_choice(ALL, "*;q=0", None);
+        let silent = ask("Accept: a/b");
+        assert_eq!(choose(&silent, &rules("").compress), None);
+    }
+
+    #[test]
+    fn codes_nothing_for_who_asks_for_no_transform() {
+        let ask = ask("Accept-Encoding: br | Cache-Control: no-transform");
+        assert_eq!(choose(&ask, &rules("").compress), None);
+    }
+
+    #[track_caller]
+    fn check_fields(form: Form, kept: &str, expected: &str) {
+        assert_eq!(print(&form.fields(head(kept))), print(&head(expected)), "{form:?} {kept}");
+    }
+
+    #[test]
+    fn tells_everybody_that_others_get_another_coding() {
+        let vary = "Vary: Accept-Encoding";
+        check_fields(Form::Plain, "ETag: \"x\"", &format!("ETag: \"x\" | {vary}"));
+        check_fields(Form::Plain, "Vary: accept", &format!("Vary: accept | {vary}"));
+        for told in ["Vary: a, ACCEPT-ENCODING", "Vary: *"] {
+            check_fields(Form::Plain, told, told);
+        }
+        check_fields(Form::AsIs(AsIs::Small), "ETag: \"x\"", "ETag: \"x\"");
+    }
+
+    #[test]
+    fn tells_the_coding_and_another_tag() {
+        let coded = "Content-Encoding: br | Vary: Accept-Encoding";
+        let check = |kept: &str, expected: &str| {
+            check_fields(Form::Coded(Coding::Br), kept, &format!("{coded} | {expected}"));
+        };
+        check("ETag: \"x\" | Content-Length: 9", "ETag: \"x-br\"");
+        check("ETag: W/\"x\" | Accept-Ranges: bytes", "ETag: W/\"x-br\" | Accept-Ranges: bytes");
+        check("ETag: x | Content-Encoding: identity", "ETag: \"x-br\"");
+        check("ETag: \"x\" | ETag: \"y\"", "");
+        let date = "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT";
+        check(date, date);
+    }
+
+    #[track_caller]
+    fn check_form(options: &str, asked: &str, length: u64, expected: Form) {
+        let kept = head("Content-Type: text/css");
+        let response = stored(200, &kept, &[]);
+        let form = form(&ask(asked), &response, &kept, Some(length), &rules(options));
+        assert_eq!(form, expected, "{options} {asked} {length}");
+    }
+
+    #[test]
+    fn answers_in_one_of_three_forms() {
+        check_form("", "Accept-Encoding: gzip", 5000, Form::Coded(Coding::Gzip));
+        check_form("", "", 5000, Form::Plain);
+        check_form("", "Accept-Encoding: gzip", 5, Form::AsIs(AsIs::Small));
+        let off = "compress = { codings = [] }";
+        check_form(off, "Accept-Encoding: gzip", 5000, Form::AsIs(AsIs::Off));
+    }
+
+    #[test]
+    fn lets_a_client_change_what_it_has_seen_in_a_coding() {
+        let check = |asked: &str, expected: Option<&str>| {
+            let edit = if_match(&head(asked));
+            let value = edit.map(|(name, value)| {
+                assert_eq!(name, header::IF_MATCH);
+                value.unwrap().to_str().unwrap().to_owned()
+            });
+            assert_eq!(value.as_deref(), expected, "{asked}");
+        };
+        check("If-Match: \"x-br\"", Some("\"x-br\", \"x\""));
+        check("If-Match: \"x-br\" | If-Match: \"y\"", Some("\"x-br\", \"y\", \"x\""));
+        check("If-Match: \"x-gzip\", \"x-zstd\"", Some("\"x-gzip\", \"x-zstd\", \"x\""));
+        for untouched in [
+            "",
+            "If-Match: *",
+            "If-Match: \"x\"",
+            "If-Match: \"xbr\"",
+            "If-Match: W/\"x-br\"",
+            "If-Match: \"x-br\", \"x\"",
+            "If-None-Match: \"x-br\"",
+        ] {
+            check(untouched, None);
+        }
+    }
+
+    fn codings() -> impl Strategy<Value = Vec<config::Coding>> {
+        let all = [config::Coding::Br, config::Coding::Zstd, config::Coding::Gzip];
+        (0..=3_usize, Just(all.to_vec()).prop_shuffle()).prop_map(|(length, mut codings)| {
+            codings.truncate(length);
+            codings
+        })
+    }
+
+    fn any_tag() -> impl Strategy<Value = EntityTag> {
+        (any::<bool>(), "[!#-~]{0,12}(-(br|gzip|zstd))?")
+            .prop_map(|(weak, opaque)| EntityTag { weak, opaque: opaque.into() })
+    }
+
+    proptest! {
+        #[test]
+        fn never_gives_a_coding_that_is_refused_or_not_made(
+            accepted in "((br|gzip|x-gzip|zstd|deflate|identity|\\*)(;q=(0|1|0\\.[0-9]{1,3}))?, ){0,6}",
+            codings in codings(),
+        ) {
+            let ask = ask(&format!("Accept-Encoding: {accepted}"));
+            let compress = Compress { codings, ..rules("").compress.clone() };
+            let chosen = choose(&ask, &compress);
+            let made: Vec<_> = compress.codings.iter().map(|coding| made(*coding)).collect();
+            let plain = ask.codings.of_plain().unwrap_or(0);
+            match chosen {
+                Some(chosen) => {
+                    let weight = ask.codings.of(chosen);
+                    prop_assert!(weight > 0 && weight >= plain && made.contains(&chosen));
+                    for (at, other) in made.iter().enumerate() {
+                        let place = made.iter().position(|one| *one == chosen).unwrap();
+                        let other = ask.codings.of(*other);
+                        prop_assert!(other < weight || (other == weight && place <= at));
+                    }
+                }
+                None => for coding in made {
+                    prop_assert!(ask.codings.of(coding) == 0 || ask.codings.of(coding) < plain);
+                },
+            }
+        }
+
+        #[test]
+        fn chooses_no_coding_that_the_form_for_the_origin_leaves_out(
+            accepted in "[brgzipstdx*;=q01., -]{0,40}", codings in codings(),
+        ) {
+            let asked = head(&format!("Accept-Encoding: {accepted}"));
+            let form = crate::field::coding::accepted(&asked).unwrap();
+            let compress = Compress { codings, ..rules("").compress.clone() };
+            if let Some(chosen) = choose(&Ask::read(&Method::GET, &asked, false), &compress) {
+                prop_assert!(form.split(", ").any(|taken| taken == chosen.token()), "{form}");
+            }
+        }
+
+        #[test]
+        fn gives_each_form_a_tag_of_its_own_and_finds_back(tag in any_tag()) {
+            let mut tags: Vec<_> = Coding::ALL.iter().map(|it| coded_tag(&tag, *it)).collect();
+            for coded in &tags {
+                prop_assert_eq!(plain_tag(coded), Some(tag.clone()));
+                prop_assert_eq!(coded.weak, tag.weak);
+                let read = EntityTag::parse(coded.value().as_bytes());
+                prop_assert_eq!(read, Some(coded.clone()));
+            }
+            tags.push(tag);
+            for (at, one) in tags.iter().enumerate() {
+                prop_assert!(tags.iter().skip(at + 1).all(|other| !one.weak_eq(other)));
+            }
+        }
+
+        #[test]
+        fn adds_nothing_twice(tag in any_tag(), vary in "[a-z*, -]{0,20}") {
+            let mut kept = HeaderMap::new();
+            kept.insert(header::ETAG, tag.value());
+            kept.insert(header::VARY, HeaderValue::try_from(vary).unwrap());
+            let plain = Form::Plain.fields(kept);
+            prop_assert_eq!(&Form::Plain.fields(plain.clone()), &plain);
+            let coded = Form::Coded(Coding::Gzip).fields(plain.clone());
+            prop_assert_eq!(coded.get_all(header::VARY).iter().collect::<Vec<_>>(),
+                plain.get_all(header::VARY).iter().collect::<Vec<_>>());
+            // What is coded is not coded again.
+            let (response, rules) = (stored(200, &coded, &[]), Arc::clone(&rules("")));
+            prop_assert_eq!(compressible(&response, &coded, None, &rules), Err(AsIs::Coded));
+        }
+    }
+}
