@@ -15,6 +15,7 @@ use crate::field::number;
 use crate::field::range::ContentRange;
 use crate::policy::admit::{Admission, Arrival, admit};
 use crate::policy::answer::{self, Answer, Facts, told};
+use crate::policy::encode::{self, Form};
 use crate::policy::fail::{Trouble, is_error};
 use crate::policy::forward::{Purpose, purpose};
 use crate::policy::lifetime::Word;
@@ -50,6 +51,9 @@ pub struct OfResponse {
     pub selected_by: Vec<String>,
     /// The `Cache-Control` that clients are told in place of the origin's.
     pub clients_are_told: Option<String>,
+    /// What the edge makes of its body for such a request, once it is stored, and why; nothing if
+    /// it is not stored.
+    pub compressed: Option<String>,
 }
 
 /// A request that goes forward.
@@ -253,6 +257,10 @@ impl Forwarded<'_> {
         let told = told(status, &fields, browser_ttl, verdict.is_ok()).or(immutable);
         of_response.clients_are_told =
             told.map(|value| value.as_bytes().escape_ascii().to_string());
+        let rules = &decision.route.policy;
+        of_response.compressed = verdict
+            .is_ok()
+            .then(|| compressed(encode::form(&decision.ask, &head, &fields, length, rules)));
         out.response = Some(of_response);
         // Two parts may be put together: of what the next request finds, only the store can tell.
         let is_joined = self.stored.is_some_and(|stored| stored.head.part.is_some());
@@ -329,6 +337,7 @@ impl Forwarded<'_> {
             always_validated: freshness.always_validate,
             selected_by: admission.vary.iter().map(ToString::to_string).collect(),
             clients_are_told: None,
+            compressed: None,
         }
     }
 
@@ -395,6 +404,17 @@ fn stored_because(response: &OfResponse) -> String {
         _ => "the response is stored, to be validated before each use: nobody says how long it is \
               fresh, but it can be validated"
             .into(),
+    }
+}
+
+/// What becomes of the body of a response that answers in `form`.
+fn compressed(form: Form) -> String {
+    match form {
+        Form::AsIs(why) => format!("not compressed: {}", why.reason()),
+        Form::Plain => "compressed for others: this request wants the plain body, by its \
+                        Accept-Encoding or no-transform"
+            .to_owned(),
+        Form::Coded(coding) => format!("compressed with {} for this request", coding.token()),
     }
 }
 

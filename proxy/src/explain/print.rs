@@ -138,6 +138,9 @@ fn of_response(out: &mut fmt::Formatter<'_>, response: &OfResponse) -> fmt::Resu
     if !response.selected_by.is_empty() {
         line(out, "", &format!("selected by {}", response.selected_by.join(", ")))?;
     }
+    if let Some(compressed) = &response.compressed {
+        line(out, "", compressed)?;
+    }
     match &response.clients_are_told {
         Some(told) => line(out, "", &format!("clients are told Cache-Control: {told}")),
         None => Ok(()),
