@@ -303,6 +303,32 @@ async fn an_answer_to_what_is_stored_is_explained_to_a_person() {
 }
 
 #[tokio::test]
+async fn the_rest_of_a_stored_part_is_explained_to_a_person() {
+    let origin = Origin::start().await;
+    origin.answers_by("/a", |asked| {
+        let (range, half) = match asked.field("range").as_deref() {
+            Some("bytes=0-4") => ("bytes 0-4/10", "01234"),
+            _ => ("bytes 5-9/10", "56789"),
+        };
+        let answer = Answer::cached(half, "max-age=60").code(206).field("ETag", "\"a\"");
+        answer.field("Content-Range", range)
+    });
+    let edge = Edge::before(&origin).await;
+    edge.get_with("/a", "Range", "bytes=0-4").await.answered(206, "01234");
+    let head = "HTTP/1.1 206\nETag: \"a\"\nContent-Range: bytes 5-9/10\nContent-Length: 5\n";
+    let arguments = ["--response", "-"];
+    let other = said_live(&edge, &arguments, &head.replace("\"a\"", "\"b\"")).await;
+    assert!(other.contains("forebay; fwd=partial\n"), "{other}");
+    assert!(other.contains("the edge asks the origin again, for the whole."), "{other}");
+    let said = said_live(&edge, &arguments, head).await;
+    assert!(said.contains("forebay; fwd=partial; fwd-status=206; stored\n"), "{said}");
+    assert!(said.contains("client     gets 200 OK\n"), "{said}");
+    let reply = edge.get("/a").await;
+    reply.cache_status("forebay; fwd=partial; fwd-status=206; stored");
+    reply.answered(200, "0123456789");
+}
+
+#[tokio::test]
 async fn a_running_edge_is_asked_with_its_token() {
     let (_origin, edge) = live("token = \"a-long-secret-token\"").await;
     let files = Files::new();

@@ -38,6 +38,9 @@ fn measure() -> (u64, u64, u64) {
     (number("EXPLAIN_SEED", 1), number("EXPLAIN_EDGES", 12), number("EXPLAIN_REQUESTS", 40))
 }
 
+/// Who shows it is told the key and the route.
+const SECRET: &str = "a-long-debug-secret";
+
 /// An edge with settings that were drawn, before an origin.
 struct World {
     origin: Origin,
@@ -50,7 +53,8 @@ impl World {
     async fn drawn(drawer: &mut Drawer) -> Self {
         let origin = Origin::start().await;
         let tables = drawer.draw(&settings());
-        let setup = Setup::before(&origin).only_these_routes().table(&tables);
+        let server = format!("threads = 1\ndebug_secret = \"{SECRET}\"");
+        let setup = Setup::before(&origin).only_these_routes().server(&server).table(&tables);
         let text = setup.text();
         let settings = forebay_config::parse("forebay.toml", &text, Path::new(""), &|_| None);
         let settings = settings.unwrap_or_else(|faults| panic!("{faults}\n{text}"));
@@ -61,7 +65,7 @@ impl World {
     async fn send(&self, name: &str, asked: &Asked, said: &Said) -> Reply {
         let target = Target::parse("http", asked.host, &asked.target(name)).expect("a target");
         self.origin.answers(target.path(), said.answer());
-        self.edge.send(&asked.request(name)).await
+        self.edge.send(&asked.request(name).field("Forebay-Debug", SECRET)).await
     }
 
     fn explained(&self, name: &str, asked: &Asked, said: &Said) -> Explanation {
@@ -135,8 +139,16 @@ fn is_borne_out(said: &str, done: &str) -> bool {
     said.iter().filter(|(name, _)| name != "detail").all(|parameter| done.contains(parameter))
 }
 
+/// How it was answered, without what is disclosed.
 fn cache_status(reply: &Reply) -> String {
-    reply.field("cache-status").unwrap_or_else(|| panic!("no Cache-Status: {reply}"))
+    let field = reply.field("cache-status").unwrap_or_else(|| panic!("no Cache-Status: {reply}"));
+    field.split("; key=").next().expect("a split has a first part").to_owned()
+}
+
+/// `NAME (FILE:LINE)` without the folder of the file.
+fn last_names(route: &str) -> String {
+    let (name, place) = route.split_once(" (").expect("a name and a place");
+    format!("{name} ({}", place.rsplit('/').next().expect("a split has a first part"))
 }
 
 /// What is wrong with what was said before `reply` came.
@@ -145,6 +157,16 @@ fn faults(explained: &Explanation, said: &Said, reply: &Reply) -> Vec<String> {
     let done = cache_status(reply);
     if !agree(&explained.cache_status, &done) {
         faults.push(format!("Cache-Status was {done}"));
+    }
+    let found = (reply.cache_status_value("key"), reply.cache_status_value("route"));
+    if let (Some(key), (Some(found), _)) = (&explained.key, &found)
+        && key.text != *found
+    {
+        faults.push(format!("the key was {found}"));
+    }
+    let route = explained.route.as_ref().map(|route| format!("{} ({})", route.name, route.at));
+    if route != found.1.map(|place| last_names(&place)) {
+        faults.push("the route was another".to_owned());
     }
     if explained.status.is_some_and(|status| status != reply.code) {
         faults.push(format!("the status was {}", reply.code));

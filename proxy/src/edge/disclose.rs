@@ -11,7 +11,7 @@ use super::decide::Asked;
 use crate::event::Disclosed;
 
 /// The field in which a client shows the secret.
-const FOREBAY_DEBUG: HeaderName = HeaderName::from_static("forebay-debug");
+pub const FOREBAY_DEBUG: HeaderName = HeaderName::from_static("forebay-debug");
 
 /// Whether the head shows `secret`. Nobody after this sees the field.
 pub(super) fn shows(head: &mut RequestHeader, secret: Option<&Secret>) -> bool {

@@ -25,6 +25,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{BError, Error, ErrorSource};
 
+pub use disclose::FOREBAY_DEBUG;
 pub use downstream::Downstream;
 pub use shared::{Known, Shared};
 use snapshot::Held;

@@ -14,7 +14,7 @@ use crate::event::{Detail, Failure, Fwd, Trail};
 use crate::field::number;
 use crate::field::range::ContentRange;
 use crate::policy::admit::{Admission, Arrival, admit};
-use crate::policy::answer::{self, Facts, told};
+use crate::policy::answer::{self, Answer, Facts, told};
 use crate::policy::fail::{Trouble, is_error};
 use crate::policy::forward::{Purpose, purpose};
 use crate::policy::lifetime::Word;
@@ -23,7 +23,7 @@ use crate::policy::rest::Turn;
 use crate::policy::reuse::Reuse;
 use crate::policy::sanitised::Sanitised;
 use crate::policy::status::cache_status;
-use crate::policy::{freshen, look_up, partial, post};
+use crate::policy::{freshen, invalidate, look_up, partial, post};
 use crate::store::shelf::Shelf;
 use crate::stored::{Body, Stored};
 
@@ -94,6 +94,13 @@ impl Forwarded<'_> {
         out.status = Some(response.status.as_u16());
         trail.fwd_status = out.status;
         trail.stored = kept.is_some();
+        let method = &decision.ask.method;
+        for target in invalidate::targets(method, target, response.status, &response.fields) {
+            let note = format!("the answer invalidates what is stored for {target}");
+            if !out.notes.contains(&note) {
+                out.notes.push(note);
+            }
+        }
         if let Some(admission) = kept {
             "the response says in Content-Location that it is what GET would get, and is stored \
              for that"
@@ -176,10 +183,15 @@ impl Forwarded<'_> {
         let part = ContentRange::parse(&answer);
         let fit = stored.head.part.as_ref().zip(part.as_ref());
         let fit = fit.and_then(|(held, new)| partial::fit((kept, held), (&answer, new)));
-        if !fit.is_some_and(|fit| fit.part.is_none()) || admission.verdict.is_err() {
+        if fit.is_none_or(|fit| fit.part.is_some()) || admission.verdict.is_err() {
             return ask_again(out, "the part does not make what is stored whole");
         }
         trail.note_answer(response.status.as_u16(), Ok(()));
+        let ask = &self.explainer.decision.ask;
+        let length = stored.head.part.and_then(|part| part.complete);
+        let facts = Facts { status: StatusCode::OK, fields: &fields, length, part: None };
+        let answer = answer::choose(&ask.method, self.fields, &facts);
+        out.status = Some(answer.status(StatusCode::OK).as_u16());
         "the part makes what is stored whole".clone_into(&mut out.because);
         out.response = Some(self.of_response(StatusCode::OK, &admission, Ok(())));
     }
@@ -293,11 +305,9 @@ impl Forwarded<'_> {
             return status;
         }
         let facts = Facts { status, fields, length, part: None };
-        match answer::choose(&self.explainer.decision.ask.method, self.fields, &facts) {
-            // Several parts are not cut from what is on its way.
-            answer::Answer::Parts(_) => status,
-            answer => answer.status(status),
-        }
+        let answer = answer::choose(&self.explainer.decision.ask.method, self.fields, &facts);
+        // Several parts are not cut from what is on its way.
+        if matches!(answer, Answer::Parts(_)) { status } else { answer.status(status) }
     }
 
     fn of_response(

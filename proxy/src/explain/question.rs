@@ -3,6 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use serde::{Deserialize, Serialize};
 
+use crate::edge::FOREBAY_DEBUG;
 use crate::key::{Target, TargetError};
 use crate::policy::sound::{self, Unsound};
 
@@ -121,6 +122,9 @@ impl TryFrom<Written> for Question {
             Err(_invalid) => return Err(Unclear::Method(method)),
         };
         let mut fields = read_fields(fields)?;
+        // It is for the edge alone, which decides nothing by it.
+        fields.remove(FOREBAY_DEBUG);
+        join_cookies(&mut fields);
         let Url { scheme, authority, path } = Url::split(&url);
         // Without a host, or in a scheme of their own, nobody asks an edge for them.
         if let Err(source) = Target::parse(&scheme, &authority, "/") {
@@ -139,7 +143,6 @@ impl TryFrom<Written> for Question {
                     .map_err(|error| Refused::bad(error.to_string()))
             })
         };
-        join_cookies(&mut fields);
         let has_body = fields.contains_key(header::TRANSFER_ENCODING)
             || fields.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
         let response = response.map(WrittenResponse::read).transpose()?;

@@ -127,6 +127,7 @@ impl Subject<'_> {
             }
             Detail::RequestNoStore => "the request says no-store",
             Detail::SetCookie => "the response sets a cookie",
+            Detail::NoFreshness if self.must_be_validated() => self.of_expired(),
             Detail::NoFreshness => "nobody says how long the response is fresh",
             Detail::Method => "the answer to this method is not stored",
             Detail::TooLarge => "the body is larger than cache.max_object",
@@ -174,10 +175,11 @@ impl Subject<'_> {
 
     fn of_status(&self) -> String {
         let status = self.status();
-        if self.said().must_understand {
-            format!("the response says must-understand, and nobody knows how a {status} is cached")
-        } else if matches!(status, 304 | 416) || !self.fields.contains_key(header::RANGE) {
+        let is_known = self.response.is_some_and(|it| it.status.canonical_reason().is_some());
+        if matches!(status, 304 | 416) {
             format!("a {status} is not stored")
+        } else if self.said().must_understand && !is_known {
+            format!("the response says must-understand, and nobody knows how a {status} is cached")
         } else {
             format!("a {status} is not stored if a part was asked for")
         }
@@ -220,12 +222,18 @@ impl Subject<'_> {
     }
 
     fn of_expired(&self) -> &'static str {
-        if self.said().no_cache.is_some() {
+        if self.must_be_validated() {
             "the response says no-cache, and has neither ETag nor Last-Modified to validate it by"
         } else {
             "the response is stale when it comes, and has neither ETag nor Last-Modified to \
              validate it by"
         }
+    }
+
+    /// Whether the response says no-cache, and cannot be validated.
+    pub(super) fn must_be_validated(&self) -> bool {
+        let has = |name| self.response.is_some_and(|it| it.fields.contains_key(name));
+        self.said().no_cache.is_some() && !has(header::ETAG) && !has(header::LAST_MODIFIED)
     }
 
     fn of_part(&self) -> &'static str {
