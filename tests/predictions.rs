@@ -51,10 +51,14 @@ struct World {
 
 impl World {
     async fn drawn(drawer: &mut Drawer) -> Self {
+        Self::with(&drawer.draw(&settings())).await
+    }
+
+    /// With these policies and routes.
+    async fn with(tables: &str) -> Self {
         let origin = Origin::start().await;
-        let tables = drawer.draw(&settings());
         let server = format!("threads = 1\ndebug_secret = \"{SECRET}\"");
-        let setup = Setup::before(&origin).only_these_routes().server(&server).table(&tables);
+        let setup = Setup::before(&origin).only_these_routes().server(&server).table(tables);
         let text = setup.text();
         let settings = forebay_config::parse("forebay.toml", &text, Path::new(""), &|_| None);
         let settings = settings.unwrap_or_else(|faults| panic!("{faults}\n{text}"));
@@ -333,5 +337,34 @@ async fn what_a_running_edge_explains_is_what_happens_next() {
                 panic!("seed {seed}, edge {edge}, case {case}:\n{text}\n{fault}");
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn what_is_seldom_drawn_is_explained_as_well() {
+    const ALL: &str = "[policies.p]\nbrowser_ttl = \"1m\"\n[[routes]]\nname = \"all\"\n\
+                       origin = \"api\"\npolicy = \"p\"\nmatch = { path = \"/**\" }\n";
+    let world = World::with(ALL).await;
+    let asked = |fields: &[(&'static str, &str)]| Asked {
+        method: "GET",
+        host: "edge.test",
+        rest: "",
+        query: None,
+        fields: fields.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
+    };
+    let said = |cache_control: &str| Said {
+        status: 200,
+        fields: vec![("Cache-Control", cache_control.to_owned())],
+    };
+    // A part that the answer does not have: an error, for which the origin's word stands.
+    let beyond = asked(&[("Range", "bytes=50-")]);
+    let faults = faults_of_one(&world, "beyond", &beyond, &said("max-age=600")).await;
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    // A URL that is known not to be shared, asked for by who goes alone, and then by all.
+    let alone = asked(&[("Cache-Control", "no-cache")]);
+    for (name, last) in [("alone", alone), ("all", asked(&[]))] {
+        let exchanges = [(asked(&[]), said("no-store")), (last, said("max-age=600"))];
+        let fault = faults_of_many(&world, name, &exchanges).await.unwrap_or_default();
+        assert!(fault.is_empty(), "{fault}");
     }
 }

@@ -109,7 +109,17 @@ fn listeners(named: &Named<options::Listener, 1>) -> Vec<Listener> {
 fn admin(decoder: &mut Decoder<'_>, admin: &options::Admin) -> Option<Admin> {
     let address = admin.address.as_ref()?;
     let written = value(&admin.token);
-    let token = written.or_else(|| decoder.variable(TOKEN_VARIABLE).map(Secret::new));
+    let token = written.or_else(|| {
+        let token = decoder.variable(TOKEN_VARIABLE)?;
+        if !Secret::can_be(&token) {
+            // A line end behind it would keep everybody out, and nobody would see why.
+            let expected = format!("{} in {TOKEN_VARIABLE}", Secret::expected());
+            let Written { file, place, .. } = address.clone();
+            let at = Written { value: (), file, place, path: "admin.token".to_owned() };
+            decoder.report(at, expected, "other characters");
+        }
+        Some(Secret::new(token))
+    });
     let open = token.is_none() && !address.value.ip().is_loopback();
     if open && !decoder.has_reported("admin.token") {
         let expected = "a loopback address, or admin.token beside it";

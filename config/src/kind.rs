@@ -347,7 +347,7 @@ impl Value for Secret {
     fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Self> {
         let found = if node.get_ref().is_str() {
             let secret = decoder.string(node, &Self::expected())?;
-            if !secret.is_empty() && secret.chars().all(|c| c.is_ascii_graphic()) {
+            if Self::can_be(&secret) {
                 return Some(Self::new(secret));
             }
             if secret.is_empty() { "an empty string" } else { "other characters" }

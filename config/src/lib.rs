@@ -117,16 +117,18 @@ impl Settings {
     /// The settings for one origin at `url`, whose answers are cached under the built-in `policy`,
     /// or as it says.
     ///
-    /// Clients connect to `listen`, or to 127.0.0.1:8080.
+    /// Clients connect to `listen`, or to 127.0.0.1:8080. The admin listener demands `token`, if
+    /// there is one.
     ///
     /// # Errors
     ///
     /// A fault if `url` is not the URL of an origin server, `listen` is taken by the admin
-    /// listener, or there is no such policy.
+    /// listener, there is no such policy, or `token` is none.
     pub fn for_origin(
         url: &str,
         listen: Option<SocketAddr>,
         policy: Option<&str>,
+        token: Option<&str>,
     ) -> Result<Self, Fault> {
         if let Err(unread) = text::read_server(url) {
             return Err(Fault {
@@ -143,6 +145,7 @@ impl Settings {
             "ORIGIN" => Some(url.to_owned()),
             "LISTEN" => Some(listen.to_string()),
             "POLICY" => Some(policy.unwrap_or("respect").to_owned()),
+            TOKEN_VARIABLE => token.map(str::to_owned),
             _ => None,
         };
         parse("--listen", FOR_ORIGIN, Path::new(""), &env).map_err(|faults| {
@@ -152,6 +155,10 @@ impl Settings {
                 let (file, found) = ("--policy".into(), decode::shown(name).into());
                 let nearest = fault::nearest(name, options::preset_names());
                 return Fault { file, place: None, path: "".into(), found, nearest, ..first };
+            }
+            if &*first.path == "admin.token" {
+                let file = TOKEN_VARIABLE.into();
+                return Fault { file, place: None, path: "".into(), ..first };
             }
             Fault { place: None, path: "".into(), ..first }
         })

@@ -148,6 +148,11 @@ impl Secret {
         Self(text)
     }
 
+    /// Whether `text` can stand in a header field as it is.
+    pub(crate) fn can_be(text: &str) -> bool {
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic())
+    }
+
     /// The text, which must not be printed.
     #[must_use]
     pub fn reveal(&self) -> &str {

@@ -285,6 +285,21 @@ fn a_variable_that_is_not_set_is_missed() {
 }
 
 #[test]
+fn a_token_of_the_environment_must_be_one_too() {
+    let text = format!("version = 1\n{REST}");
+    let told = |token: &str| {
+        let env = |name: &str| (name == "FOREBAY_ADMIN_TOKEN").then(|| token.to_owned());
+        parse("forebay.toml", &text, Path::new(""), &env).map_err(|faults| faults.to_string())
+    };
+    assert!(told("hunter2").is_ok());
+    assert_eq!(
+        told("hunter2\n").unwrap_err(),
+        "forebay.toml:1:1: admin.token: expected a token of visible ASCII characters in \
+         FOREBAY_ADMIN_TOKEN, found other characters"
+    );
+}
+
+#[test]
 fn a_variable_needs_a_name_and_a_brace() {
     part!("[admin]\ntoken = \"${\"\n[server]\nupgrade_socket = \"${A B}/x\"", @r#"
     forebay.toml:3:9: admin.token: expected "}" behind "${", found none

@@ -339,38 +339,47 @@ fn a_policy_replaces_the_preset_of_its_name_as_a_whole() {
 
 #[test]
 fn a_url_alone_is_settings() {
-    let settings = Settings::for_origin("http://localhost:8000/", None, None).expect("it is a URL");
+    let settings = Settings::for_origin("http://localhost:8000/", None, None, Some("secret"))
+        .expect("it is a URL");
     assert_eq!(settings.listeners[0].address.to_string(), "127.0.0.1:8080");
     assert_eq!(settings.admin.address.to_string(), "127.0.0.1:9900");
     let route = find(&settings, "any.example", "/x").expect("every path has a route");
     assert_eq!(route.origin.servers[0].to_string(), "http://localhost:8000");
     assert_eq!((&route.policy.ttl, route.policy.ttl_mode), (&None, TtlMode::Respect));
+    let token = settings.admin.token.as_ref().map(Secret::reveal);
+    assert_eq!(token, Some("secret"));
+    let fault =
+        Settings::for_origin("http://a", None, None, Some("a b")).expect_err("it has a space");
+    assert!(fault.to_string().starts_with("FOREBAY_ADMIN_TOKEN: expected"), "{fault}");
 }
 
 #[test]
 fn a_url_alone_can_listen_elsewhere() {
     let listen = "[::1]:0".parse().expect("it is an address");
     let settings =
-        Settings::for_origin("https://a.example", Some(listen), None).expect("it is a URL");
+        Settings::for_origin("https://a.example", Some(listen), None, None).expect("it is a URL");
     assert_eq!(settings.listeners[0].address, listen);
 }
 
 #[test]
 fn a_url_alone_can_take_a_built_in_policy() {
-    let settings = Settings::for_origin("http://a.example", None, Some("api"));
+    let settings = Settings::for_origin("http://a.example", None, Some("api"), None);
     let settings = settings.expect("it is built in");
     let route = find(&settings, "any.example", "/x").expect("every path has a route");
     assert_eq!(route.policy.ttl, minutes(5));
-    let fault = Settings::for_origin("http://a", None, Some("statics")).expect_err("it is none");
+    let fault =
+        Settings::for_origin("http://a", None, Some("statics"), None).expect_err("it is none");
     insta::assert_snapshot!(fault, @r#"--policy: expected one of the policies "api", "reference", "respect", "session", "static", found "statics"; did you mean "static"?"#);
 }
 
 #[test]
 fn a_wrong_url_alone_is_told_without_a_line() {
-    let fault = Settings::for_origin("localhost:8000", None, None).expect_err("it has no scheme");
+    let fault =
+        Settings::for_origin("localhost:8000", None, None, None).expect_err("it has no scheme");
     insta::assert_snapshot!(fault, @r#"--origin: expected a URL without path such as "http://127.0.0.1:8000", found "localhost:8000" (it does not begin with "http://" or "https://")"#);
     let listen = "127.0.0.1:9900".parse().expect("it is an address");
-    let fault = Settings::for_origin("http://a", Some(listen), None).expect_err("it is taken");
+    let fault =
+        Settings::for_origin("http://a", Some(listen), None, None).expect_err("it is taken");
     insta::assert_snapshot!(fault, @r#"--listen: expected an address of its own, found "127.0.0.1:9900", which is admin.address too"#);
 }
 

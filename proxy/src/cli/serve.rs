@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use forebay_config::Settings;
+use forebay_config::{Settings, TOKEN_VARIABLE};
 
 use super::fingerprint::fingerprint;
 use super::{Refusal, say, settings_file};
@@ -61,7 +61,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Refusal> {
 }
 
 fn for_origin(arguments: &Arguments, url: &str) -> Result<Loaded, Refusal> {
-    let mut settings = Settings::for_origin(url, arguments.listen, arguments.policy.as_deref())?;
+    let token = settings_file::variable(TOKEN_VARIABLE).filter(|token| !token.is_empty());
+    let policy = arguments.policy.as_deref();
+    let mut settings = Settings::for_origin(url, arguments.listen, policy, token.as_deref())?;
     if let Some(address) = arguments.admin_listen {
         if !address.ip().is_loopback() {
             return Err("--admin-listen must be a loopback address: others need a token, \
@@ -72,10 +74,8 @@ fn for_origin(arguments: &Arguments, url: &str) -> Result<Loaded, Refusal> {
     }
     let addresses = [arguments.listen, arguments.admin_listen]
         .map(|address| address.map_or_else(String::new, |address| address.to_string()));
-    let policy = arguments.policy.as_deref().unwrap_or("");
-    let hash =
-        fingerprint([url, policy].into_iter().chain(addresses.iter().map(String::as_str)), &|_| {
-            None
-        });
+    let texts = [url, policy.unwrap_or("")].into_iter();
+    let texts = texts.chain(addresses.iter().map(String::as_str));
+    let hash = fingerprint(texts, &settings_file::variable);
     Ok(Loaded { settings, hash })
 }

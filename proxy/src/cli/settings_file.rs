@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use forebay_config::{Parsed, Surroundings};
+use forebay_config::{Finding, Parsed, Surroundings};
 use glob::{MatchOptions, Pattern};
 
 use super::fingerprint::fingerprint;
@@ -19,6 +19,9 @@ pub(super) fn path(named: Option<&Path>) -> PathBuf {
     let by_environment = || variable("FOREBAY_CONFIG").map(PathBuf::from);
     named.map(Path::to_owned).or_else(by_environment).unwrap_or_else(|| DEFAULT_FILE.into())
 }
+
+/// How many findings go to the log, each time that the settings are read.
+const MOST_LOGGED: usize = 50;
 
 /// The longest file that is read, in bytes.
 const LONGEST: u64 = 16 << 20;
@@ -52,12 +55,22 @@ fn written(files: Files) -> Written {
     let hash = files.hash();
     let check = move || {
         let parsed = files.parse()?;
-        for finding in &parsed.findings {
-            log::warn!("{finding}");
+        for line in warnings(&parsed.findings) {
+            log::warn!("{line}");
         }
         Ok(parsed.settings)
     };
     Written { hash, check: Box::new(check) }
+}
+
+/// What the log says of `findings`: the first of them, and how many more there are.
+fn warnings(findings: &[Finding]) -> Vec<String> {
+    let mut lines: Vec<_> = findings.iter().take(MOST_LOGGED).map(Finding::to_string).collect();
+    let untold = findings.len().saturating_sub(MOST_LOGGED);
+    if untold > 0 {
+        lines.push(format!("{untold} more, which `forebay check` tells"));
+    }
+    lines
 }
 
 /// A settings file and those that it includes, as they are at one moment.
@@ -205,6 +218,29 @@ mod tests {
         assert!(!is_kept(Path::new("/dev/zero")));
         let read = Around::default().text(Path::new("/dev/zero"));
         assert_eq!(read.unwrap_err(), "it is no regular file");
+    }
+
+    #[test]
+    fn floods_no_log_with_what_is_dangerous() {
+        let route = |number| {
+            let name = format!("[[routes]]\nname = 'r{number}'\nmatch = {{ path = '**/x' }}\n");
+            format!("{name}origin = 'one'\npolicy = 'session'\n")
+        };
+        let text = |routes: usize| {
+            let routes: String = (0..routes).map(route).collect();
+            format!(
+                "version = 1\nlisteners.web.address = '127.0.0.1:0'\n\
+                 origins.one.servers = ['http://127.0.0.1:1']\n{routes}"
+            )
+        };
+        let warnings = |routes| {
+            warnings(&with_included(Path::new(""), text(routes)).parse().unwrap().findings)
+        };
+        // Each is loose, and shadowed but for the first.
+        assert_eq!(warnings(2).len(), 3);
+        let many = warnings(50);
+        assert_eq!(many.len(), 51);
+        assert_eq!(many.last().unwrap(), "49 more, which `forebay check` tells");
     }
 
     #[test]
