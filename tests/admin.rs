@@ -88,3 +88,23 @@ async fn the_demo_does_the_main_job() {
     let mut connection = Connection::open(edge.address("admin")).await;
     connection.request(&Request::get("/healthz")).await.status(200);
 }
+
+#[tokio::test]
+async fn no_page_of_another_site_reaches_it_through_a_browser() {
+    let (_origin, edge) = edge().await;
+    let admin = edge.address("admin");
+    let port = admin.rsplit(':').next().expect("it has a port");
+    let ask = async |request: Request, host: &str| {
+        Connection::open(admin).await.request(&request.host(host)).await
+    };
+    for host in [admin, &format!("localhost:{port}"), "[::1]", "127.0.0.1"] {
+        ask(Request::get("/metrics"), host).await.status(200);
+    }
+    for host in [&format!("evil.test:{port}"), "evil.test", "127.0.0.1.evil.test"] {
+        ask(Request::get("/metrics"), host).await.status(403);
+        ask(Request::get("/healthz"), host).await.status(200);
+    }
+    let reload = Request::new("POST", "/reload").body("");
+    ask(reload.clone().field("Origin", "http://evil.test"), admin).await.status(403);
+    ask(reload.field("Origin", &format!("http://{admin}")), admin).await.status(200);
+}

@@ -4,10 +4,11 @@ mod explain;
 pub mod reload;
 
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use subtle::ConstantTimeEq;
 
 use crate::edge::Shared;
@@ -119,6 +120,11 @@ impl Admin {
         if !endpoint.open && !self.knows(fields) {
             return Err(Answer::text(StatusCode::UNAUTHORIZED, "a bearer token is needed"));
         }
+        if !endpoint.open && is_led_here(fields) {
+            let text =
+                "Host must be an IP address or localhost, and Origin the same, if it is sent";
+            return Err(Answer::text(StatusCode::FORBIDDEN, text));
+        }
         if !endpoint.allow.split(", ").any(|allowed| allowed == method.as_str()) {
             let text = format!("only {}", endpoint.allow.replace(", ", " and "));
             let refused = Answer::text(StatusCode::METHOD_NOT_ALLOWED, &text);
@@ -145,7 +151,7 @@ impl Admin {
     fn knows(&self, fields: &HeaderMap) -> bool {
         let snapshot = self.shared.snapshot();
         let Some(token) = &snapshot.settings.admin.token else { return true };
-        let given = fields.get(header::AUTHORIZATION).map(http::HeaderValue::as_bytes);
+        let given = fields.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
         let given = given.and_then(|value| value.split_at_checked(SCHEME.len()));
         given.is_some_and(|(scheme, given)| {
             scheme.eq_ignore_ascii_case(SCHEME) && given.ct_eq(token.reveal().as_bytes()).into()
@@ -179,6 +185,27 @@ impl Admin {
             }
         }
     }
+}
+
+/// Whether a page of another site may have led the browser of an operator here: by a name of its
+/// own that it lets point to this machine, or by a form.
+fn is_led_here(fields: &HeaderMap) -> bool {
+    let said = |name| fields.get(name).map_or(&b""[..], HeaderValue::as_bytes);
+    if fields.contains_key(header::AUTHORIZATION) {
+        // No page can have a browser send a token that it does not know.
+        return false;
+    }
+    let host = said(header::HOST);
+    let is_here = std::str::from_utf8(host).is_ok_and(|host| {
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        host.is_empty()
+            || name.eq_ignore_ascii_case("localhost")
+            || host.parse::<SocketAddr>().is_ok()
+            || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+    });
+    let origin = said(header::ORIGIN);
+    let is_own = origin.is_empty() || origin.strip_prefix(b"http://") == Some(host);
+    !(is_here && is_own)
 }
 
 #[cfg(test)]

@@ -8,7 +8,9 @@ mod reason;
 mod remedy;
 mod request;
 
-use forebay_config::{Route, Routes, Settings, Strategy};
+use std::sync::Arc;
+
+use forebay_config::{Mismatch, Route, Routes, Settings, Strategy};
 use http::StatusCode;
 use serde::Serialize;
 
@@ -30,8 +32,11 @@ pub struct Explanation {
     pub url: String,
     /// The route that takes it; nothing if none does.
     pub route: Option<OfRoute>,
-    /// The routes before that one, with what of each does not match.
+    /// The routes before that one, with what of each does not match; of many a few of those that
+    /// the host and the path fit.
     pub passed_over: Vec<PassedOver>,
+    /// How many more there are.
+    pub others_passed_over: usize,
     /// What it is looked up under; nothing if it is not looked up.
     pub key: Option<OfKey>,
     /// What is stored for it; nothing if nobody looked.
@@ -133,7 +138,7 @@ pub fn explain(
     let request = Request { target, method, fields, has_body: *has_body };
     let routes = &settings.routes;
     let mut out = blank(question, target.to_string());
-    out.passed_over = passed_over(routes, &request);
+    out.note_passed_over(routes, &request);
     let Some(decision) = decide::decide(routes, &request) else {
         let why = "no route takes it; a last route with `path = \"/**\"` takes what is left";
         out.refuse(StatusCode::NOT_FOUND, Detail::NoRoute, why.to_owned());
@@ -153,6 +158,7 @@ fn blank(question: &Question, url: String) -> Explanation {
         url,
         route: None,
         passed_over: Vec::new(),
+        others_passed_over: 0,
         key: None,
         stored: None,
         response: None,
@@ -174,16 +180,33 @@ impl Explanation {
     }
 }
 
-fn passed_over(routes: &Routes, request: &Request<'_>) -> Vec<PassedOver> {
-    request.with_route_request(|asked| {
-        let trace = routes.trace(asked).into_iter();
-        let over = trace.map(|(route, mismatch)| PassedOver {
-            name: route.name.to_string(),
-            at: route.place(),
-            mismatch: mismatch.to_string(),
+/// The most routes of which it is told what does not match.
+const MOST_PASSED_OVER: usize = 8;
+
+impl Explanation {
+    /// Notes the routes that were passed over; of many only those that the host and the path fit.
+    fn note_passed_over(&mut self, routes: &Routes, request: &Request<'_>) {
+        request.with_route_request(|asked| {
+            let trace = routes.trace(asked);
+            let is_near = |mismatch: &Mismatch<'_>| match mismatch {
+                Mismatch::Path | Mismatch::Host => trace.len() <= MOST_PASSED_OVER,
+                Mismatch::Method
+                | Mismatch::Extension
+                | Mismatch::Header(_)
+                | Mismatch::Query(_)
+                | Mismatch::Cookie(_) => true,
+            };
+            let near = trace.iter().filter(|(_, mismatch)| is_near(mismatch));
+            self.passed_over = near.take(MOST_PASSED_OVER).map(PassedOver::new).collect();
+            self.others_passed_over = trace.len() - self.passed_over.len();
         });
-        over.collect()
-    })
+    }
+}
+
+impl PassedOver {
+    fn new((route, mismatch): &(&Arc<Route>, Mismatch<'_>)) -> Self {
+        Self { name: route.name.to_string(), at: route.place(), mismatch: mismatch.to_string() }
+    }
 }
 
 fn of_route(route: &Route) -> OfRoute {

@@ -10,9 +10,6 @@ use super::{Explanation, OfKey, OfResponse, PassedOver, Variant};
 
 /// The width of the first column.
 const MARGIN: usize = 11;
-/// The most routes that are printed because they were passed over.
-const MOST_PASSED_OVER: usize = 8;
-
 impl fmt::Display for Explanation {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(out, "{} {}\n", self.method, self.url)?;
@@ -27,7 +24,7 @@ impl fmt::Display for Explanation {
             )?,
             None => line(out, "route", "none")?,
         }
-        of_passed_over(out, &self.passed_over)?;
+        of_passed_over(out, self)?;
         if let Some(key) = &self.key {
             of_key(out, key)?;
         }
@@ -61,19 +58,14 @@ fn line(out: &mut fmt::Formatter<'_>, head: &str, text: &str) -> fmt::Result {
     writeln!(out, "{head:MARGIN$}{text}")
 }
 
-/// The routes that were passed over; of many only those that the host and the path fit.
-fn of_passed_over(out: &mut fmt::Formatter<'_>, others: &[PassedOver]) -> fmt::Result {
-    let are_many = others.len() > MOST_PASSED_OVER;
-    let is_near = |other: &&PassedOver| !are_many || !["path", "host"].contains(&&*other.mismatch);
-    let mut left_out = others.len();
-    for PassedOver { name, at, mismatch } in others.iter().filter(is_near).take(MOST_PASSED_OVER) {
-        left_out -= 1;
+fn of_passed_over(out: &mut fmt::Formatter<'_>, explained: &Explanation) -> fmt::Result {
+    for PassedOver { name, at, mismatch } in &explained.passed_over {
         line(out, "", &format!("not {name} ({at}), whose {mismatch} does not match"))?;
     }
-    match left_out {
+    match explained.others_passed_over {
         0 => Ok(()),
         1 => line(out, "", "nor one other before it"),
-        _ => line(out, "", &format!("nor {left_out} others before it")),
+        others => line(out, "", &format!("nor {others} others before it")),
     }
 }
 

@@ -86,9 +86,15 @@ fn get() -> String {
     "GET".to_owned()
 }
 
+/// The most fields of one head: more than any that the edge takes.
+const MOST_FIELDS: usize = 1000;
+
 /// Why a question cannot be understood.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unclear {
+    /// A head has more fields than anybody reads.
+    #[error("a head of {0} fields: at most {MOST_FIELDS} are read")]
+    Fields(usize),
     /// The method is none.
     #[error("{0:?} is no method")]
     Method(String),
@@ -248,6 +254,9 @@ impl Url {
 }
 
 fn read_fields(written: Vec<(String, String)>) -> Result<HeaderMap, Unclear> {
+    if written.len() > MOST_FIELDS {
+        return Err(Unclear::Fields(written.len()));
+    }
     let mut fields = HeaderMap::new();
     for (name, value) in written {
         let wrong = || Unclear::Field(format!("{name}: {value}"));
@@ -291,6 +300,13 @@ mod tests {
     fn check_refused(url: &str, fields: &[(&str, &str)], status: u16, why: &str) {
         let refused = asked(url, fields).unwrap().target.unwrap_err();
         assert_eq!((refused.status.as_u16(), refused.why.as_str()), (status, why));
+    }
+
+    #[test]
+    fn reads_no_head_without_end() {
+        let many = |count: usize| (0..count).map(|at| (format!("f{at}"), String::new())).collect();
+        assert!(read_fields(many(MOST_FIELDS)).is_ok());
+        assert_eq!(read_fields(many(40_000)), Err(Unclear::Fields(40_000)));
     }
 
     #[test]
