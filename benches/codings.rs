@@ -129,6 +129,7 @@ fn decode(coding: Coding, body: &[u8]) -> usize {
     body.chunks(PIECE).map(|piece| decoder.write(piece).expect("it is in its coding").len()).sum()
 }
 
+#[expect(clippy::print_stdout, reason = "how small is half of the answer")]
 fn codings(criterion: &mut Criterion) {
     let body = Bytes::from(script());
     let mut group = criterion.benchmark_group("codings");
