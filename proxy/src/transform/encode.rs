@@ -157,8 +157,9 @@ impl std::fmt::Debug for Encoder {
 
 /// Encodes a body that is here as a whole, cut into `pieces` in whatever way.
 ///
-/// The result is as small as or smaller than what an [`Encoder`] makes, which cannot know how much
-/// is to come. For gzip several pieces are joined first: that takes their length in memory again.
+/// It knows what an [`Encoder`] cannot, how much is to come: a short body takes less memory, and
+/// gzip is made by a codec that needs the whole and makes less of it. For that several pieces are
+/// joined first, which takes their length in memory again.
 ///
 /// # Errors
 ///
