@@ -7,7 +7,7 @@ SUITE_TEST := passes_the_http_cache_tests_suite
 
 .DEFAULT_GOAL := help
 .PHONY: help run test fmt lint unit e2e conformance conformance-current docs fuzz \
-	bench-routes to-build to-test
+	bench-codings bench-routes to-build to-test
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -52,6 +52,9 @@ conformance-current: ## Run the current suite: make conformance-current SUITE=..
 	$(CARGO) build -p forebay
 	node tests/conformance/run.mjs --suite "$(SUITE)" --forebay target/debug/forebay \
 		--expected tests/conformance/expected-non-passes-current.txt
+
+bench-codings: to-build ## Measure how fast and how small the content codings are made
+	$(CARGO) bench -p forebay --bench codings -- --sample-size 10 --measurement-time 2
 
 bench-routes: ## Measure how long it takes to find a route among many
 	$(CARGO) bench -p forebay-config --bench routes

@@ -1,8 +1,8 @@
 //! A caching reverse proxy and CDN edge.
 //!
 //! From the bottom up: words (`time`, `field`, `key`, `stored`, `event`), decisions (`policy`),
-//! machinery (`store`, `collapse`, `origin`, `observe`), the rim (`edge`, `admin`), and the wiring
-//! (`server`). `demo` is a sample origin to try it on.
+//! machinery (`store`, `collapse`, `origin`, `observe`, `transform`), the rim (`edge`, `admin`), and
+//! the wiring (`server`). `demo` is a sample origin to try it on.
 
 pub mod admin;
 pub mod cli;
@@ -20,3 +20,4 @@ pub mod server;
 pub mod store;
 pub mod stored;
 pub mod time;
+pub mod transform;

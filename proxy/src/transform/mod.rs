@@ -1,0 +1,6 @@
+//! Changes the bodies of responses: content codings, and the threads on which the slow ones are
+//! made.
+
+pub mod decode;
+pub mod encode;
+pub mod lane;
