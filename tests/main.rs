@@ -8,6 +8,7 @@ mod admin;
 mod cdn;
 mod cli;
 mod collapse;
+mod compression;
 mod conformance;
 mod explain;
 mod failing;

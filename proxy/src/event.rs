@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::field::coding::Coding;
+
 /// Why a request went forward (RFC 9211 §2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fwd {
@@ -241,6 +243,21 @@ impl Trail {
         self.stored = verdict.is_ok();
         self.detail = verdict.err().or(self.detail);
     }
+}
+
+/// A stored body that has been put into a content coding.
+#[derive(Clone, Debug)]
+pub struct Encoded {
+    /// The route of the request that wanted it.
+    pub route: Arc<str>,
+    /// The coding.
+    pub coding: Coding,
+    /// Bytes of the body.
+    pub before: u64,
+    /// Bytes of what is kept; as many as before if it is not smaller.
+    pub after: u64,
+    /// How long it took.
+    pub took: Duration,
 }
 
 /// A request that has been answered.

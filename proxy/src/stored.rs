@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+use crate::field::coding::Coding;
 use crate::field::range::ContentRange;
 use crate::field::vary;
 use crate::time::{Seconds, Timestamp};
@@ -40,7 +41,8 @@ impl Stored {
         /// `Stored` itself, the counters of its `Arc`s, and the tables of the allocator.
         const OVERHEAD: u64 = 160;
         let head = size_of::<StoredHead>() + self.head.fields.len() + self.head.selecting.size();
-        OVERHEAD + head as u64 + self.body.length() + 48 * self.body.pieces() as u64
+        let body = self.body.length() + self.body.coded_length();
+        OVERHEAD + head as u64 + body + 48 * self.body.pieces() as u64
     }
 }
 
@@ -195,6 +197,17 @@ impl Fields {
 pub struct Body {
     pieces: Pieces,
     length: u64,
+    /// What was made of it in each coding, in the order of [`Coding::ALL`].
+    coded: Option<Arc<[Option<Coded>; Coding::ALL.len()]>>,
+}
+
+/// What became of a body that was to be put into a content coding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Coded {
+    /// It is this.
+    Kept(Bytes),
+    /// It is not smaller, and is not made again.
+    NotSmaller,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -208,6 +221,15 @@ enum Pieces {
 /// Up to this many bytes, pieces are joined: one copy when stored, fewer writes on every hit.
 const JOIN_BELOW: u64 = 128 * 1024;
 
+/// The place of a coding among all.
+const fn place(coding: Coding) -> usize {
+    match coding {
+        Coding::Br => 0,
+        Coding::Gzip => 1,
+        Coding::Zstd => 2,
+    }
+}
+
 impl Body {
     /// Takes the pieces over, joined if they are small.
     #[must_use]
@@ -219,7 +241,38 @@ impl Body {
             Err(many) if length <= JOIN_BELOW => Pieces::One(many.concat().into()),
             Err(many) => Pieces::Many(many.into()),
         };
-        Self { pieces, length }
+        Self { pieces, length, coded: None }
+    }
+
+    /// What became of it in `coding`; nothing if nobody has tried.
+    #[must_use]
+    pub fn coded(&self, coding: Coding) -> Option<&Coded> {
+        self.coded.as_ref()?.get(place(coding))?.as_ref()
+    }
+
+    /// The same with what became of it in `coding`.
+    #[must_use]
+    pub fn with_coded(&self, coding: Coding, coded: Coded) -> Self {
+        let mut all = self.coded.as_deref().cloned().unwrap_or_default();
+        if let Some(slot) = all.get_mut(place(coding)) {
+            *slot = Some(coded);
+        }
+        Self { coded: Some(Arc::new(all)), ..self.clone() }
+    }
+
+    /// Whether both are the same bytes in memory.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let at = |body: &Self| body.as_slice().first().map(|piece| piece.as_ptr());
+        self.length == other.length && self.length > 0 && at(self) == at(other)
+    }
+
+    fn coded_length(&self) -> u64 {
+        let kept = |coded: &Coded| match coded {
+            Coded::Kept(bytes) => bytes.len() as u64 + 48,
+            Coded::NotSmaller => 0,
+        };
+        self.coded.iter().flat_map(|all| all.iter().flatten()).map(kept).sum()
     }
 
     /// Its length in bytes.
@@ -427,8 +480,7 @@ mod tests {
             let expected: Vec<u8> = whole.iter().copied().skip(start).take(length).collect();
             let many = Body {
                 length: whole.len() as u64,
-                pieces: Pieces::Many(pieces.into_iter().map(Bytes::from).collect()),
-            };
+                pieces: Pieces::Many(pieces.into_iter().map(Bytes::from).collect()), coded: None };
             prop_assert_eq!(many.slice(start as u64, (start + length) as u64).concat(), expected);
         }
     }

@@ -41,7 +41,7 @@ impl Asked {
 
     /// What a request with `fields` wants of what is stored.
     pub(super) fn wanted<'a>(&'a self, fields: &'a HeaderMap) -> Wanted<'a> {
-        Wanted { ask: &self.ask, fields, rules: &self.route.policy.key }
+        Wanted { ask: &self.ask, fields, rules: &self.route.policy }
     }
 }
 

@@ -17,6 +17,7 @@ use crate::collapse::{Arriving, End, Passenger};
 use crate::event::Failure;
 use crate::field::range::ByteRange;
 use crate::policy::answer::{self, Answer};
+use crate::policy::look_up::Serving;
 use crate::policy::sanitised::NOT_FOR_CLIENTS;
 use crate::policy::status;
 use crate::stored::{Fields, Stored};
@@ -54,32 +55,28 @@ enum Source {
 }
 
 impl Reply {
-    /// What `answer` says of `stored`, whose fields are `kept`.
-    pub(super) fn stored(
-        stored: &Stored,
-        kept: HeaderMap,
-        answer: &Answer,
-        now: Timestamp,
-    ) -> Self {
-        let length = stored.body.length();
+    /// What `serving` says of `stored`.
+    pub(super) fn stored(stored: &Stored, serving: Serving, now: Timestamp) -> Self {
+        let Serving { fields, body, answer, .. } = serving;
+        let length = body.length();
         let complete = stored.head.part.and_then(|part| part.complete).unwrap_or(length);
         // Where the stored part begins in the whole.
         let begin = stored.head.part.and_then(|part| part.range).map_or(0, |range| range.first);
         let cut = |range: &ByteRange| {
-            stored.body.slice(range.first - begin, (range.last - begin).saturating_add(1))
+            body.slice(range.first - begin, (range.last - begin).saturating_add(1))
         };
         let mut reply = Self {
             status: stored.head.status,
-            fields: kept,
+            fields,
             ttl: Some(stored.head.freshness.ttl(now)),
             is_shared: true,
             length: Some(length),
             body: Source::Nothing,
         };
         reply.set_age(stored.head.freshness.age(now));
-        match answer {
+        match &answer {
             Answer::Whole | Answer::Missing => {
-                reply.body = Source::Pieces(stored.body.as_slice().to_vec());
+                reply.body = Source::Pieces(body.as_slice().to_vec());
             }
             Answer::Part(range) => {
                 reply.become_part(*range, complete);

@@ -14,13 +14,15 @@ use super::decide::Asked;
 use super::deliver::{self, Reply};
 use super::fetch::{self, Order};
 use super::lookup::{self, Forward, Found};
-use super::{Context, Shared, fail};
+use super::{Context, Shared, compress, fail};
 use crate::collapse::{Arriving, Entry, FlightKey, News, Opening, Passenger};
 use crate::event::{Detail, Failure, Fwd, Trail};
 use crate::field::cache_control::RequestDirectives;
 use crate::policy::answer::{self, Answer, Facts};
+use crate::policy::encode::{self, Form};
 use crate::policy::fail::{Trouble, may_go_ahead, may_stand_in};
 use crate::policy::forward::{anonymise, passes_range};
+use crate::policy::look_up;
 use crate::policy::request::Ask;
 use crate::policy::reuse::Reuse;
 use crate::stored::{Freshness, Selecting, Stored, StoredHead};
@@ -35,12 +37,13 @@ pub(super) async fn answer(
 ) -> Result<(), BError> {
     let fields = &session.req_header().headers;
     let forward = match lookup::look_up(shared, &asked, fields, time::now()) {
-        Found::Usable(stored, kept, reuse, answer) => {
+        Found::Usable(stored, reuse, serving) => {
             if reuse == Reuse::WhileRevalidate {
                 revalidate(shared, &asked, &stored, fields);
             }
             context.trail = Trail { hit: true, detail: reuse.detail(), ..Trail::default() };
-            let reply = Reply::stored(&stored, kept, &answer, time::now());
+            compress::order(shared, &asked, &stored, &serving);
+            let reply = Reply::stored(&stored, serving, time::now());
             return deliver::send(session, context, reply).await;
         }
         Found::Forward(forward) => forward,
@@ -193,8 +196,8 @@ impl Forwarding<'_> {
     fn landed(&self) -> Option<Reply> {
         let now = time::now();
         match lookup::look_up(self.shared, &self.asked, &self.fields, now) {
-            Found::Usable(stored, kept, Reuse::Fresh, answer) => {
-                Some(Reply::stored(&stored, kept, &answer, now))
+            Found::Usable(stored, Reuse::Fresh, serving) => {
+                Some(Reply::stored(&stored, serving, now))
             }
             Found::Usable(..) | Found::Forward(_) => None,
         }
@@ -305,9 +308,8 @@ impl Forwarding<'_> {
         context: &mut Context,
         stored: &Stored,
     ) -> Result<(), BError> {
-        let kept = stored.head.fields.to_map();
-        let answer = lookup::choose(&self.asked, &self.fields, stored, &kept);
-        deliver::send(session, context, Reply::stored(stored, kept, &answer, time::now())).await
+        let serving = look_up::serve(stored, &self.asked.wanted(&self.fields));
+        deliver::send(session, context, Reply::stored(stored, serving, time::now())).await
     }
 
     /// Gives an answer while it arrives.
@@ -319,7 +321,7 @@ impl Forwarding<'_> {
         passenger: Passenger<Failure>,
     ) -> Result<(), BError> {
         context.trail.note_answer(arriving.head.status.as_u16(), arriving.verdict);
-        let kept = arriving.head.fields.to_map();
+        let kept = self.fields_of(arriving);
         let facts = Facts {
             status: arriving.head.status,
             fields: &kept,
@@ -334,6 +336,20 @@ impl Forwarding<'_> {
         let now = context.trail.collapsed.then(time::now);
         let reply = Reply::arriving(arriving, kept, &answer, passenger, now);
         deliver::send(session, context, reply).await
+    }
+
+    /// The fields of an answer while it arrives. It has no other coding yet; that it will have, the
+    /// caches behind this one must know.
+    fn fields_of(&self, arriving: &Arriving) -> HeaderMap {
+        let kept = arriving.head.fields.to_map();
+        if arriving.verdict.is_err() {
+            return kept;
+        }
+        let Asked { ask, route, .. } = &*self.asked;
+        match encode::form(ask, &arriving.head, &kept, arriving.length, &route.policy) {
+            Form::AsIs(_) => kept,
+            Form::Plain | Form::Coded(_) => Form::Plain.fields(kept),
+        }
     }
 
     /// Gives what is stored where that is allowed, or says how the origin failed.
@@ -363,9 +379,8 @@ impl Forwarding<'_> {
         if !may(&stored.head.freshness, &self.asked.ask.directives, trouble, now) {
             return None;
         }
-        let kept = stored.head.fields.to_map();
-        let answer = lookup::choose(&self.asked, &self.fields, stored, &kept);
-        (answer != Answer::Missing).then(|| Reply::stored(stored, kept, &answer, now))
+        let serving = look_up::serve(stored, &self.asked.wanted(&self.fields));
+        (serving.answer != Answer::Missing).then(|| Reply::stored(stored, serving, now))
     }
 }
 

@@ -5,9 +5,8 @@ use http::{HeaderMap, HeaderName};
 use super::Shared;
 use super::decide::Asked;
 use crate::event::{Detail, Fwd};
-use crate::policy::answer::Answer;
 use crate::policy::identity;
-use crate::policy::look_up::{self, Use};
+use crate::policy::look_up::{self, Serving, Use};
 use crate::policy::reuse::Reuse;
 use crate::stored::Stored;
 use crate::time::Timestamp;
@@ -15,8 +14,8 @@ use crate::time::Timestamp;
 /// What was found.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// A stored response that may answer, and what of it.
-    Usable(Stored, HeaderMap, Reuse, Answer),
+    /// A stored response that may answer, and how.
+    Usable(Stored, Reuse, Serving),
     /// Nothing that may answer as it is.
     Forward(Forward),
 }
@@ -52,19 +51,9 @@ pub(super) fn look_up(shared: &Shared, asked: &Asked, fields: &HeaderMap, now: T
     };
     let turn = asked.network_first().map(|route| move || route.turn(&asked.key, now));
     match look_up::judge(stored, &asked.wanted(fields), turn, now) {
-        Use::Answer(reuse, answer, kept) => Found::Usable(stored.clone(), kept, reuse, answer),
+        Use::Answer(reuse, serving) => Found::Usable(stored.clone(), reuse, serving),
         Use::Forward(why) => forward(why, Some(stored.clone())),
     }
-}
-
-/// What of `stored` answers the request.
-pub(super) fn choose(
-    asked: &Asked,
-    fields: &HeaderMap,
-    stored: &Stored,
-    kept: &HeaderMap,
-) -> Answer {
-    look_up::choose(stored, kept, &asked.wanted(fields))
 }
 
 impl Forward {

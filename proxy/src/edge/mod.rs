@@ -1,5 +1,6 @@
 //! The rim: takes facts from a session, asks `policy`, and does what it says, phase by phase.
 
+mod compress;
 mod decide;
 mod deliver;
 mod disclose;

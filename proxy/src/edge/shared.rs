@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
 
+use super::compress::Compressor;
 use super::snapshot::{Loaded, Snapshot};
 use crate::collapse::Flights;
 use crate::event::Failure;
@@ -37,6 +38,8 @@ pub struct Shared {
     pub store: Memory,
     /// The forward requests that are under way.
     pub flights: Arc<Flights<Failure>>,
+    /// The stored bodies that are being put into a content coding.
+    pub compressor: Compressor,
 }
 
 impl Shared {
@@ -55,6 +58,7 @@ impl Shared {
             // Bodies on their way take a quarter of the memory at most; past it they stream
             // through and are not stored.
             flights: Arc::new(Flights::new(memory / 4)),
+            compressor: Compressor::default(),
         })
     }
 

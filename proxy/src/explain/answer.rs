@@ -296,9 +296,8 @@ impl Forwarded<'_> {
 
     /// The status with which the client gets `stored`.
     fn status_of(&self, stored: &Stored) -> StatusCode {
-        let kept = stored.head.fields.to_map();
         let wanted = self.explainer.wanted(self.fields);
-        look_up::choose(stored, &kept, &wanted).status(stored.head.status)
+        look_up::serve(stored, &wanted).answer.status(stored.head.status)
     }
 
     /// The status with which the client gets an answer while it arrives.

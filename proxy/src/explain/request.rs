@@ -14,7 +14,7 @@ use crate::event::{Detail, Fwd, Trail};
 use crate::key::{Target, query};
 use crate::policy::decide::Decision;
 use crate::policy::identity;
-use crate::policy::look_up::{self, Use, Wanted};
+use crate::policy::look_up::{self, Serving, Use, Wanted};
 use crate::policy::request::Plan;
 use crate::policy::rest::Turn;
 use crate::policy::reuse::Reuse;
@@ -135,7 +135,7 @@ impl Explainer<'_> {
     /// What a request with `fields` wants.
     pub(super) fn wanted<'a>(&'a self, fields: &'a HeaderMap) -> Wanted<'a> {
         let Decision { ask, route, .. } = self.decision;
-        Wanted { ask, fields, rules: &route.policy.key }
+        Wanted { ask, fields, rules: &route.policy }
     }
 
     /// How a request with `fields` is answered from `shelf`, or why it goes forward; `turn` says
@@ -153,7 +153,7 @@ impl Explainer<'_> {
         let first = self.decision.route.policy.strategy == Strategy::NetworkFirst;
         let turn = first.then_some(|| turn);
         match look_up::judge(stored, &self.wanted(fields), turn, self.now) {
-            Use::Answer(reuse, answer, _) => {
+            Use::Answer(reuse, Serving { answer, .. }) => {
                 let ttl = Some(stored.head.freshness.ttl(self.now));
                 let trail = Trail { hit: true, detail: reuse.detail(), ttl, ..Trail::default() };
                 Found::Usable(trail, answer.status(stored.head.status))

@@ -2,11 +2,12 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry,
+    CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry,
 };
 
-use crate::event::{Answered, Fwd, Trail};
+use crate::event::{Answered, Encoded, Fwd, Trail};
+use crate::field::coding::Coding;
 
 /// A metric could not be declared.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +35,50 @@ pub(super) struct Family {
     responses: IntCounterVec,
     bytes: IntCounterVec,
     seconds: HistogramVec,
+    encoded: EncodedMeters,
+}
+
+/// What is counted of bodies that are put into a content coding.
+#[derive(Clone, Debug)]
+pub(super) struct EncodedMeters {
+    before: IntCounterVec,
+    after: IntCounterVec,
+    seconds: CounterVec,
+}
+
+impl EncodedMeters {
+    fn declare(registry: &Registry) -> Result<Self, DeclareError> {
+        let counter = |name, help| counter(registry, name, help, &["route", "coding"]);
+        let seconds = "forebay_encoding_seconds_total";
+        let help = "Time that the encoding of stored bodies took.";
+        let vec = CounterVec::new(Opts::new(seconds, help), &["route", "coding"]);
+        Ok(Self {
+            before: counter(
+                "forebay_encoded_plain_bytes_total",
+                "Bytes of stored bodies that were put into a content coding.",
+            )?,
+            after: counter(
+                "forebay_encoded_bytes_total",
+                "Bytes of what they became; as many as before where that was not smaller.",
+            )?,
+            seconds: declare(registry, seconds, vec)?,
+        })
+    }
+
+    pub(super) fn count(&self, encoded: &Encoded) {
+        let labels = [&*encoded.route, encoded.coding.token()];
+        self.before.with_label_values(&labels).inc_by(encoded.before);
+        self.after.with_label_values(&labels).inc_by(encoded.after);
+        self.seconds.with_label_values(&labels).inc_by(encoded.took.as_secs_f64());
+    }
+
+    fn forget(&self, route: &str) {
+        for coding in Coding::ALL.map(Coding::token) {
+            dropped(self.before.remove_label_values(&[route, coding]));
+            dropped(self.after.remove_label_values(&[route, coding]));
+            dropped(self.seconds.remove_label_values(&[route, coding]));
+        }
+    }
 }
 
 impl Family {
@@ -71,6 +116,7 @@ impl Family {
                 "Time from a request's head to the end of its answer.",
                 &["route", "cache"],
             )?,
+            encoded: EncodedMeters::declare(registry)?,
         })
     }
 
@@ -87,6 +133,12 @@ impl Family {
         }
         dropped(self.collapsed.remove_label_values(&[route]));
         dropped(self.stored.remove_label_values(&[route]));
+        self.encoded.forget(route);
+    }
+
+    /// The meters of encoded bodies, of every route.
+    pub(super) fn encoded(&self) -> EncodedMeters {
+        self.encoded.clone()
     }
 
     /// The meters of one route, looked up once.

@@ -11,9 +11,9 @@ use prometheus::{IntCounterVec, IntGauge, Registry, TextEncoder};
 
 pub use in_use::InUse;
 pub use metrics::DeclareError;
-use metrics::{Family, RouteMeters, set};
+use metrics::{EncodedMeters, Family, RouteMeters, set};
 
-use crate::event::Answered;
+use crate::event::{Answered, Encoded};
 
 /// The metrics could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +39,7 @@ pub struct Observer {
     stored_bytes: IntGauge,
     stored_keys: IntGauge,
     arriving_bytes: IntGauge,
+    encodings: IntGauge,
 }
 
 /// The meters of the routes of one settings file.
@@ -46,6 +47,7 @@ pub struct Observer {
 pub struct Meters {
     routes: HashMap<Arc<str>, RouteMeters>,
     no_route: RouteMeters,
+    encoded: EncodedMeters,
 }
 
 /// What the store holds at the moment, read when the metrics are.
@@ -57,6 +59,8 @@ pub struct Holdings {
     pub keys: u64,
     /// Bytes of bodies that are kept while they arrive.
     pub arriving: u64,
+    /// Stored bodies that are being encoded, or wait for it.
+    pub encodings: u64,
 }
 
 impl Observer {
@@ -86,6 +90,10 @@ impl Observer {
                 "forebay_arriving_bytes",
                 "Bytes of bodies that are kept while they arrive.",
             )?,
+            encodings: gauge(
+                "forebay_encodings_in_progress",
+                "Stored bodies that are being put into a content coding, or wait for it.",
+            )?,
             registry,
         })
     }
@@ -111,7 +119,7 @@ impl Observer {
             .iter()
             .map(|route| (Arc::clone(&route.name), self.family.of_route(&route.name)))
             .collect();
-        Meters { routes, no_route: self.family.of_route("-") }
+        Meters { routes, no_route: self.family.of_route("-"), encoded: self.family.encoded() }
     }
 
     /// All metrics, in Prometheus' text format.
@@ -123,6 +131,7 @@ impl Observer {
         set(&self.stored_bytes, holdings.bytes);
         set(&self.stored_keys, holdings.keys);
         set(&self.arriving_bytes, holdings.arriving);
+        set(&self.encodings, holdings.encodings);
         let mut families = self.registry.gather();
         families.extend(in_use.families()?);
         Ok(TextEncoder::new().encode_to_string(&families)?)
@@ -134,6 +143,11 @@ impl Meters {
     pub fn count(&self, answered: &Answered) {
         let route = answered.route.as_ref().and_then(|name| self.routes.get(name));
         route.unwrap_or(&self.no_route).count(answered);
+    }
+
+    /// Counts a body that has been put into a content coding.
+    pub fn count_encoded(&self, encoded: &Encoded) {
+        self.encoded.count(encoded);
     }
 }
 
@@ -274,7 +288,7 @@ mod tests {
     fn shows_what_the_store_holds() {
         let text = observer()
             .0
-            .text(&Holdings { bytes: 1, keys: 2, arriving: 3 }, &InUse::default())
+            .text(&Holdings { bytes: 1, keys: 2, arriving: 3, encodings: 4 }, &InUse::default())
             .unwrap();
         for line in ["forebay_stored_bytes 1", "forebay_stored_keys 2", "forebay_arriving_bytes 3"]
         {

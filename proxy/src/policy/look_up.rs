@@ -1,9 +1,10 @@
 //! Decides whether what was found under the key may answer as it is, and what of it.
 
-use forebay_config::KeyRules;
+use forebay_config::Policy;
 use http::HeaderMap;
 
 use super::answer::{self, Answer, Facts};
+use super::encode::{self, Form};
 use super::fail::{Trouble, may_stand_in};
 use super::forward::personal;
 use super::request::Ask;
@@ -11,7 +12,8 @@ use super::rest::Turn;
 use super::reuse::{self, Reuse};
 use super::strategy::network_first;
 use crate::event::Fwd;
-use crate::stored::Stored;
+use crate::field::coding::Coding;
+use crate::stored::{Body, Coded, Stored};
 use crate::time::Timestamp;
 
 /// What is wanted.
@@ -21,15 +23,28 @@ pub struct Wanted<'a> {
     pub ask: &'a Ask,
     /// Its fields.
     pub fields: &'a HeaderMap,
-    /// What of a request counts on its route.
-    pub rules: &'a KeyRules,
+    /// The rules of its route.
+    pub rules: &'a Policy,
+}
+
+/// What a client gets of a stored response.
+#[derive(Clone, Debug)]
+pub struct Serving {
+    /// Its fields, in the form that this client gets.
+    pub fields: HeaderMap,
+    /// Its body in that form.
+    pub body: Body,
+    /// What of it.
+    pub answer: Answer,
+    /// The coding that the client would have got, had it been made.
+    pub missing: Option<Coding>,
 }
 
 /// What a stored response is good for.
 #[derive(Clone, Debug)]
 pub enum Use {
-    /// It may answer; this of it, and its fields.
-    Answer(Reuse, Answer, HeaderMap),
+    /// It may answer, with this.
+    Answer(Reuse, Serving),
     /// It may not as it is, because of this.
     Forward(Fwd),
 }
@@ -54,17 +69,18 @@ pub fn judge(
     match reuse {
         Reuse::Validate(why) => return Use::Forward(why),
         // It is revalidated in nobody's name, and would come back as another variant.
-        Reuse::WhileRevalidate if personal(wanted.rules).any(|name| selecting.contains(&name)) => {
+        Reuse::WhileRevalidate
+            if personal(&wanted.rules.key).any(|name| selecting.contains(&name)) =>
+        {
             return Use::Forward(Fwd::Stale);
         }
         Reuse::Fresh | Reuse::Tolerated | Reuse::WhileRevalidate | Reuse::Resting => {}
     }
-    let kept = stored.head.fields.to_map();
-    let answer = choose(stored, &kept, wanted);
-    if answer == Answer::Missing {
+    let serving = serve(stored, wanted);
+    if serving.answer == Answer::Missing {
         return Use::Forward(Fwd::Partial);
     }
-    Use::Answer(reuse, answer, kept)
+    Use::Answer(reuse, serving)
 }
 
 /// Whether `stored` answers what is `wanted` in place of an origin that was asked and met with
@@ -72,16 +88,43 @@ pub fn judge(
 #[must_use]
 pub fn stands_in(stored: &Stored, wanted: &Wanted<'_>, trouble: Trouble, now: Timestamp) -> bool {
     may_stand_in(&stored.head.freshness, &wanted.ask.directives, trouble, now)
-        && choose(stored, &stored.head.fields.to_map(), wanted) != Answer::Missing
+        && serve(stored, wanted).answer != Answer::Missing
 }
 
-/// What of `stored`, whose fields are `kept`, answers what is `wanted`.
+/// What a client gets of `stored` for what is `wanted`.
 #[must_use]
-pub fn choose(stored: &Stored, kept: &HeaderMap, wanted: &Wanted<'_>) -> Answer {
+pub fn serve(stored: &Stored, wanted: &Wanted<'_>) -> Serving {
+    let kept = stored.head.fields.to_map();
+    let length = stored.body.length();
+    let form = encode::form(wanted.ask, &stored.head, &kept, Some(length), wanted.rules);
+    let as_it_is = |form: Form, missing| {
+        let (fields, body) = (form.fields(kept.clone()), stored.body.clone());
+        let answer = choose(stored, &fields, &body, wanted);
+        Serving { fields, body, answer, missing }
+    };
+    let Form::Coded(coding) = form else { return as_it_is(form, None) };
+    match stored.body.coded(coding) {
+        Some(Coded::Kept(bytes)) => {
+            let (fields, body) = (form.fields(kept), Body::new(vec![bytes.clone()]));
+            let answer = choose(stored, &fields, &body, wanted);
+            Serving { fields, body, answer, missing: None }
+        }
+        Some(Coded::NotSmaller) => as_it_is(Form::Plain, None),
+        None => {
+            // That a client has it in this coding can be told without a body.
+            let fields = form.fields(kept.clone());
+            let has_it = choose(stored, &fields, &stored.body, wanted) == Answer::NotModified;
+            as_it_is(if has_it { form } else { Form::Plain }, Some(coding))
+        }
+    }
+}
+
+/// What of `stored`, with these fields and this body, answers what is `wanted`.
+fn choose(stored: &Stored, fields: &HeaderMap, body: &Body, wanted: &Wanted<'_>) -> Answer {
     let facts = Facts {
         status: stored.head.status,
-        fields: kept,
-        length: Some(stored.body.length()),
+        fields,
+        length: Some(body.length()),
         part: stored.head.part.as_ref(),
     };
     answer::choose(&wanted.ask.method, wanted.fields, &facts)

@@ -3,12 +3,14 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::shelf::Shelf;
+use crate::field::coding::Coding;
 use crate::key::{Key, KeyDigest};
-use crate::stored::Stored;
+use crate::stored::{Body, Coded, Stored};
 
 /// How many invalidations are remembered, for answers that were on their way meanwhile.
 const REMEMBERED: u64 = 65_536;
@@ -120,6 +122,14 @@ impl Memory {
             return Err(Outdated);
         }
         Ok(())
+    }
+
+    /// Keeps beside `body`, if that is still stored under `key`, what became of it in `coding`.
+    pub fn attach(&self, key: &Key, body: &Body, coding: Coding, coded: &Coded) {
+        self.shelves.entry_by_ref(key).and_compute_with(|shelf| {
+            let shelf = shelf.and_then(|shelf| shelf.into_value().with_coded(body, coding, coded));
+            shelf.map_or(Op::Nop, Op::Put)
+        });
     }
 
     /// Removes what is stored under `key`, and what is on its way to it.

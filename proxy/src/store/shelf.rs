@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName};
 
-use crate::stored::Stored;
+use crate::field::coding::Coding;
+use crate::stored::{Body, Coded, Stored};
 
 /// All that is stored under one key, newest first. Never empty.
 #[derive(Clone, Debug)]
@@ -41,6 +42,20 @@ impl Shelf {
         let is_other = |other: &&Stored| !Arc::ptr_eq(&other.head, &old.head);
         Self { variants: self.variants.iter().filter(is_other).cloned().collect() }
             .with(stored, most)
+    }
+
+    /// The same with what became of `body` in `coding`; nothing if `body` is not here any more.
+    #[must_use]
+    pub fn with_coded(&self, body: &Body, coding: Coding, coded: &Coded) -> Option<Self> {
+        self.variants.iter().any(|stored| stored.body.is_same(body)).then_some(())?;
+        let with = |stored: &Stored| {
+            let mut stored = stored.clone();
+            if stored.body.is_same(body) {
+                stored.body = stored.body.with_coded(coding, coded.clone());
+            }
+            stored
+        };
+        Some(Self { variants: self.variants.iter().map(with).collect() })
     }
 
     /// The newest variant that `request` selects, of those that were selected by `names` at least.
