@@ -141,17 +141,18 @@ pub fn compressible(
 ) -> Result<(), AsIs> {
     let compress = &rules.compress;
     let unless = |is_so: bool, why: AsIs| if is_so { Err(why) } else { Ok(()) };
+    // This is asked for every hit: what costs least, and most often decides, comes first.
     unless(compress.codings.is_empty(), AsIs::Off)?;
     unless(head.part.is_some() || head.status == StatusCode::PARTIAL_CONTENT, AsIs::Part)?;
     // A redirect and the like has hardly a body, and an error of a server is seldom stored.
     unless(!matches!(head.status.as_u16(), 200 | 203 | 404 | 410), AsIs::Status)?;
+    unless(length.is_some_and(|length| length < compress.min_size), AsIs::Small)?;
+    unless(!media_type::is_one_of(kept, &compress.types), AsIs::MediaType)?;
     unless(is_coded(kept), AsIs::Coded)?;
     unless(forbids_transforms(kept), AsIs::NoTransform)?;
     unless(OF_BYTES.iter().any(|name| kept.contains_key(name)), AsIs::Digest)?;
     let names = head.selecting.names();
-    unless(personal(&rules.key).any(|name| names.contains(&name)), AsIs::Personal)?;
-    unless(!media_type::is_one_of(kept, &compress.types), AsIs::MediaType)?;
-    unless(length.is_some_and(|length| length < compress.min_size), AsIs::Small)
+    unless(personal(&rules.key).any(|name| names.contains(&name)), AsIs::Personal)
 }
 
 /// Whether a body has a coding. `identity` is none (RFC 9110 §8.4).
