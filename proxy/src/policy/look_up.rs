@@ -97,26 +97,29 @@ pub fn serve(stored: &Stored, wanted: &Wanted<'_>) -> Serving {
     let kept = stored.head.fields.to_map();
     let length = stored.body.length();
     let form = encode::form(wanted.ask, &stored.head, &kept, Some(length), wanted.rules);
-    let as_it_is = |form: Form, missing| {
-        let (fields, body) = (form.fields(kept.clone()), stored.body.clone());
-        let answer = choose(stored, &fields, &body, wanted);
-        Serving { fields, body, answer, missing }
-    };
-    let Form::Coded(coding) = form else { return as_it_is(form, None) };
+    let Form::Coded(coding) = form else { return as_it_is(stored, form, kept, wanted) };
     match stored.body.coded(coding) {
         Some(Coded::Kept(bytes)) => {
             let (fields, body) = (form.fields(kept), Body::new(vec![bytes.clone()]));
             let answer = choose(stored, &fields, &body, wanted);
             Serving { fields, body, answer, missing: None }
         }
-        Some(Coded::NotSmaller) => as_it_is(Form::Plain, None),
+        Some(Coded::NotSmaller) => as_it_is(stored, Form::Plain, kept, wanted),
         None => {
             // That a client has it in this coding can be told without a body.
             let fields = form.fields(kept.clone());
             let has_it = choose(stored, &fields, &stored.body, wanted) == Answer::NotModified;
-            as_it_is(if has_it { form } else { Form::Plain }, Some(coding))
+            let form = if has_it { form } else { Form::Plain };
+            Serving { missing: Some(coding), ..as_it_is(stored, form, kept, wanted) }
         }
     }
+}
+
+/// What a client gets of the body of `stored` itself, under the fields of `form`.
+fn as_it_is(stored: &Stored, form: Form, kept: HeaderMap, wanted: &Wanted<'_>) -> Serving {
+    let (fields, body) = (form.fields(kept), stored.body.clone());
+    let answer = choose(stored, &fields, &body, wanted);
+    Serving { fields, body, answer, missing: None }
 }
 
 /// What of `stored`, with these fields and this body, answers what is `wanted`.
