@@ -76,7 +76,8 @@ pub(super) fn read(snapshot: &Arc<Snapshot>, session: &mut Session) -> Result<As
     let request =
         decide::Request { target: &target, method: &head.method, fields: &head.headers, has_body };
     let decision = decide::decide(&snapshot.settings.routes, &request).ok_or(NO_ROUTE)?;
-    let Decision { route, ask, plan, key, target, edits } = decision;
+    let Decision { route, ask, plan, key, edits, .. } = decision;
+    let target = decision.target.unwrap_or(target);
     let origin = snapshot.origins.get(&route.origin.name).ok_or(BROKEN_SETTINGS)?;
     let origin = Arc::clone(origin);
     let counts = matches!(plan, Plan::Pass(..)) || route.policy.key.scheme;

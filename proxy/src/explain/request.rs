@@ -164,6 +164,7 @@ impl Explainer<'_> {
 
     fn of_key(&self, fields: &HeaderMap) -> OfKey {
         let Decision { key, target, route, edits, .. } = self.decision;
+        let target = target.as_ref().unwrap_or(self.target);
         let rules = &route.policy.key;
         let newest = self.known.and_then(|known| known.shelf.as_ref()?.newest().cloned());
         let names = newest.map_or_else(Vec::new, |newest| newest.head.selecting.names().to_vec());

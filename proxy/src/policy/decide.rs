@@ -37,8 +37,8 @@ pub struct Decision {
     pub plan: Plan,
     /// What it is looked up under.
     pub key: Key,
-    /// What the origin is asked for.
-    pub target: Target,
+    /// What the origin is asked for; nothing if it is what the client asks for.
+    pub target: Option<Target>,
     /// What changes in its fields first.
     pub edits: Vec<Edit>,
 }
@@ -78,7 +78,10 @@ pub fn decide(routes: &Routes, request: &Request<'_>) -> Option<Decision> {
             (Cow::Borrowed(target), edits.collect())
         }
     };
-    let target = target.into_owned();
+    let target = match target {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(target) => Some(target),
+    };
     Some(Decision { route: Arc::clone(route), ask, plan, key, target, edits })
 }
 
