@@ -13,14 +13,6 @@ fn fresh() -> Answer {
     Answer::cached("new", "max-age=60")
 }
 
-async fn edge_after(policy: &str, answers: Vec<Answer>) -> (Origin, Edge) {
-    let origin = Origin::start().await;
-    origin.answers_each("/a", answers);
-    let edge = Edge::with_policy(&origin, policy).await;
-    edge.get("/a").await.answered(200, "old");
-    (origin, edge)
-}
-
 #[track_caller]
 fn is_stale_hit(reply: &Reply) {
     reply.answered(200, "old").cache_status("forebay; hit; detail=stale-while-revalidate");
@@ -32,7 +24,7 @@ fn is_stale_hit(reply: &Reply) {
 #[tokio::test]
 async fn answers_stale_while_it_revalidates_in_the_background() {
     let answers = vec![stale("stale-while-revalidate=60"), fresh()];
-    let (origin, edge) = edge_after("", answers).await;
+    let (origin, edge) = Edge::after("", answers).await;
     is_stale_hit(&edge.get("/a").await);
     origin.has_seen("/a", 2).await;
     edge.get_until("/a", |reply| reply.text() == "new").await.hit();
@@ -43,7 +35,7 @@ async fn answers_stale_while_it_revalidates_in_the_background() {
 async fn does_not_wait_for_the_revalidation() {
     let gate = Gate::closed();
     let answers = vec![stale("stale-while-revalidate=60"), fresh().when_open(&gate)];
-    let (origin, edge) = edge_after("", answers).await;
+    let (origin, edge) = Edge::after("", answers).await;
     for _ in 0..20 {
         is_stale_hit(&edge.get("/a").await);
     }
@@ -57,7 +49,7 @@ async fn does_not_wait_for_the_revalidation() {
 async fn revalidates_in_the_background_with_conditions() {
     let old = stale("stale-while-revalidate=60").field("ETag", "\"a\"");
     let unchanged = Answer::status(304).field("ETag", "\"a\"").field("Cache-Control", "max-age=60");
-    let (origin, edge) = edge_after("", vec![old, unchanged]).await;
+    let (origin, edge) = Edge::after("", vec![old, unchanged]).await;
     is_stale_hit(&edge.get("/a").await);
     origin.has_seen("/a", 2).await;
     assert_eq!(origin.last("/a").field("if-none-match").as_deref(), Some("\"a\""));
@@ -70,14 +62,14 @@ async fn revalidates_in_the_background_with_conditions() {
 #[tokio::test]
 async fn a_failed_revalidation_is_tried_again() {
     let answers = vec![stale("stale-while-revalidate=60"), Answer::closes(), fresh()];
-    let (_origin, edge) = edge_after("", answers).await;
+    let (_origin, edge) = Edge::after("", answers).await;
     edge.get_until("/a", |reply| reply.text() == "new").await.hit();
 }
 
 #[tokio::test]
 async fn waits_for_the_origin_past_the_window() {
     let old = Answer::cached("old", "max-age=60, stale-while-revalidate=10").field("Age", "75");
-    let (_origin, edge) = edge_after("", vec![old, fresh()]).await;
+    let (_origin, edge) = Edge::after("", vec![old, fresh()]).await;
     edge.get("/a").await.answered(200, "new").cache_status("forebay; fwd=stale; stored");
 }
 
@@ -85,7 +77,7 @@ async fn waits_for_the_origin_past_the_window() {
 async fn must_revalidate_forbids_stale_answers() {
     for directive in ["must-revalidate", "proxy-revalidate"] {
         let old = stale(&format!("stale-while-revalidate=60, stale-if-error=60, {directive}"));
-        let (_origin, edge) = edge_after("", vec![old, fresh()]).await;
+        let (_origin, edge) = Edge::after("", vec![old, fresh()]).await;
         edge.get("/a").await.answered(200, "new").cache_status("forebay; fwd=stale; stored");
     }
 }
@@ -94,7 +86,7 @@ async fn must_revalidate_forbids_stale_answers() {
 async fn the_route_may_allow_stale_answers() {
     let policy = "stale_while_revalidate = \"1m\"";
     let old = Answer::cached("old", "max-age=60").field("Age", "61");
-    let (_origin, edge) = edge_after(policy, vec![old, fresh()]).await;
+    let (_origin, edge) = Edge::after(policy, vec![old, fresh()]).await;
     is_stale_hit(&edge.get("/a").await);
     edge.get_until("/a", |reply| reply.text() == "new").await.hit();
 }
@@ -110,7 +102,7 @@ async fn answers_stale_where_the_origin_errs() {
         Answer::resets(),
         Answer::raw("no HTTP at all\r\n\r\n"),
     ] {
-        let (origin, edge) = edge_after("", vec![stale("stale-if-error=600"), error]).await;
+        let (origin, edge) = Edge::after("", vec![stale("stale-if-error=600"), error]).await;
         let reply = edge.get("/a").await;
         reply.answered(200, "old");
         assert!(reply.age().expect("Age") >= 61, "{reply}");
@@ -120,7 +112,7 @@ async fn answers_stale_where_the_origin_errs() {
 
 #[tokio::test]
 async fn answers_stale_where_the_origin_is_gone() {
-    let (mut origin, edge) = edge_after("", vec![stale("stale-if-error=600")]).await;
+    let (mut origin, edge) = Edge::after("", vec![stale("stale-if-error=600")]).await;
     origin.stop().await;
     edge.get("/a").await.answered(200, "old");
 }
@@ -138,21 +130,21 @@ async fn answers_stale_where_the_origin_is_silent() {
 #[tokio::test]
 async fn an_answer_of_the_origin_is_no_error() {
     let answers = vec![stale("stale-if-error=600"), Answer::ok("gone").code(404)];
-    let (_origin, edge) = edge_after("", answers).await;
+    let (_origin, edge) = Edge::after("", answers).await;
     edge.get("/a").await.answered(404, "gone");
 }
 
 #[tokio::test]
 async fn says_the_error_past_the_window() {
     let old = Answer::cached("old", "max-age=60, stale-if-error=10").field("Age", "75");
-    let (_origin, edge) = edge_after("", vec![old, Answer::ok("down").code(503)]).await;
+    let (_origin, edge) = Edge::after("", vec![old, Answer::ok("down").code(503)]).await;
     edge.get("/a").await.answered(503, "down");
 }
 
 #[tokio::test]
 async fn says_the_error_where_stale_answers_are_forbidden() {
     let old = stale("stale-if-error=600, must-revalidate");
-    let (mut origin, edge) = edge_after("", vec![old]).await;
+    let (mut origin, edge) = Edge::after("", vec![old]).await;
     origin.stop().await;
     let reply = edge.get("/a").await;
     assert!(matches!(reply.code, 502 | 504), "{reply}");
@@ -162,7 +154,7 @@ async fn says_the_error_where_stale_answers_are_forbidden() {
 async fn the_route_may_allow_stale_answers_on_errors() {
     let old = Answer::cached("old", "max-age=60").field("Age", "61");
     let answers = vec![old, Answer::status(500)];
-    let (_origin, edge) = edge_after("stale_if_error = \"1h\"", answers).await;
+    let (_origin, edge) = Edge::after("stale_if_error = \"1h\"", answers).await;
     edge.get("/a").await.answered(200, "old");
 }
 
@@ -170,7 +162,7 @@ async fn the_route_may_allow_stale_answers_on_errors() {
 async fn a_client_that_waits_sees_the_answer_it_waited_for() {
     let slow = fresh().taking(Duration::from_millis(50));
     let old = Answer::cached("old", "max-age=60").field("Age", "61");
-    let (_origin, edge) = edge_after("", vec![old, slow]).await;
+    let (_origin, edge) = Edge::after("", vec![old, slow]).await;
     edge.get("/a").await.answered(200, "new");
 }
 

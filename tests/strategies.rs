@@ -20,15 +20,6 @@ fn new() -> Answer {
     Answer::cached("new", "max-age=60")
 }
 
-/// An edge that has stored the first of `answers`.
-async fn edge_after(policy: &str, answers: Vec<Answer>) -> (Origin, Edge) {
-    let origin = Origin::start().await;
-    origin.answers_each("/a", answers);
-    let edge = Edge::with_policy(&origin, policy).await;
-    edge.get("/a").await.answered(200, "old");
-    (origin, edge)
-}
-
 #[track_caller]
 fn is_resting(reply: &Reply, body: &str) {
     reply.answered(200, body).cache_status("forebay; hit; detail=origin-resting");
@@ -43,7 +34,7 @@ fn is_new(reply: &Reply) -> bool {
 async fn asks_the_origin_though_what_is_stored_is_fresh() {
     let unchanged = Answer::status(304).field("ETag", "\"a\"").field("Cache-Control", "max-age=9");
     let answers = vec![old().field("ETag", "\"a\""), unchanged, new()];
-    let (origin, edge) = edge_after(NETWORK_FIRST, answers).await;
+    let (origin, edge) = Edge::after(NETWORK_FIRST, answers).await;
     let asked = "forebay; fwd=miss; fwd-status=304; stored; detail=network-first";
     edge.get("/a").await.answered(200, "old").cache_status(asked);
     assert_eq!(origin.last("/a").field("if-none-match").as_deref(), Some("\"a\""));
@@ -54,7 +45,7 @@ async fn asks_the_origin_though_what_is_stored_is_fresh() {
 #[tokio::test]
 async fn asks_once_for_many_who_ask_together() {
     let gate = Gate::closed();
-    let (origin, edge) = edge_after(NETWORK_FIRST, vec![old(), new().when_open(&gate)]).await;
+    let (origin, edge) = Edge::after(NETWORK_FIRST, vec![old(), new().when_open(&gate)]).await;
     let mut connections = Vec::new();
     for _ in 0..10 {
         let mut connection = edge.connect().await;
@@ -71,7 +62,7 @@ async fn asks_once_for_many_who_ask_together() {
 
 #[tokio::test]
 async fn answers_only_if_cached_without_asking() {
-    let (origin, edge) = edge_after(NETWORK_FIRST, vec![old(), new()]).await;
+    let (origin, edge) = Edge::after(NETWORK_FIRST, vec![old(), new()]).await;
     let reply = edge.get_with("/a", "Cache-Control", "only-if-cached").await;
     reply.answered(200, "old").hit();
     assert_eq!(origin.count("/a"), 1);
@@ -81,7 +72,8 @@ async fn answers_only_if_cached_without_asking() {
 async fn answers_from_the_store_past_the_deadline() {
     for (stored, fwd) in [(old(), "miss"), (stale(), "stale")] {
         let gate = Gate::closed();
-        let (_origin, edge) = edge_after(WITH_DEADLINE, vec![stored, new().when_open(&gate)]).await;
+        let (_origin, edge) =
+            Edge::after(WITH_DEADLINE, vec![stored, new().when_open(&gate)]).await;
         let expected = format!("forebay; fwd={fwd}; detail=deadline");
         edge.get("/a").await.answered(200, "old").cache_status(&expected);
         // The origin is left alone for a while.
@@ -96,7 +88,7 @@ async fn answers_from_the_store_past_the_deadline() {
 async fn stores_the_late_answer_though_nobody_waits_for_it() {
     let gate = Gate::closed();
     let answers = vec![old(), new().when_open(&gate), Answer::closes()];
-    let (origin, edge) = edge_after(WITH_DEADLINE, answers).await;
+    let (origin, edge) = Edge::after(WITH_DEADLINE, answers).await;
     let mut leaving = edge.connect().await;
     leaving.send(Request::get("/a").http1()).await;
     origin.has_seen("/a", 2).await;
@@ -109,7 +101,7 @@ async fn stores_the_late_answer_though_nobody_waits_for_it() {
 async fn who_joins_what_is_overdue_does_not_wait() {
     let policy = "strategy = \"network-first\"\ndeadline = \"900ms\"";
     let gate = Gate::closed();
-    let (origin, edge) = edge_after(policy, vec![old(), new().when_open(&gate)]).await;
+    let (origin, edge) = Edge::after(policy, vec![old(), new().when_open(&gate)]).await;
     edge.get("/a").await.cache_status("forebay; fwd=miss; detail=deadline");
     let late = |reply: &Reply| reply.cache_status_value("detail").as_deref() == Some("deadline");
     let reply = edge.get_until("/a", late).await;
@@ -134,7 +126,7 @@ async fn answers_parts_and_heads_past_the_deadline() {
         let reply = edge.get_with("/a", range.0, range.1).await;
         reply.answered(206, "ol").cache_status("forebay; fwd=miss; detail=deadline");
     }
-    let (_origin, edge) = edge_after(WITH_DEADLINE, vec![old(), new().when_open(&held)]).await;
+    let (_origin, edge) = Edge::after(WITH_DEADLINE, vec![old(), new().when_open(&held)]).await;
     let reply = edge.send(&Request::new("HEAD", "/a")).await;
     reply.status(200).has("content-length", "3");
     reply.cache_status("forebay; fwd=miss; detail=deadline");
@@ -172,7 +164,7 @@ async fn waits_beyond_the_deadline_where_what_is_stored_must_be_validated() {
         (stale("max-age=60"), "max-stale=0"),
     ] {
         let gate = Gate::closed();
-        let (_origin, edge) = edge_after(policy, vec![stored, new().when_open(&gate)]).await;
+        let (_origin, edge) = Edge::after(policy, vec![stored, new().when_open(&gate)]).await;
         waits(&edge, &Request::get("/a").field("Cache-Control", asked), &gate).await;
     }
 }
@@ -186,7 +178,7 @@ async fn answers_from_the_store_for_an_origin_that_fails_and_asks_it_rarely() {
         Answer::resets(),
         Answer::raw("no HTTP at all\r\n\r\n"),
     ] {
-        let (origin, edge) = edge_after(NETWORK_FIRST, vec![old(), error]).await;
+        let (origin, edge) = Edge::after(NETWORK_FIRST, vec![old(), error]).await;
         let first = edge.get("/a").await;
         first.answered(200, "old").cache_status("forebay; fwd=miss; detail=fresh-if-error");
         is_resting(&edge.get("/a").await, "old");
@@ -201,7 +193,7 @@ async fn answers_from_the_store_for_an_origin_that_fails_and_asks_it_rarely() {
 #[tokio::test]
 async fn answers_from_the_store_for_an_origin_that_is_gone() {
     for stored in [old(), stale()] {
-        let (mut origin, edge) = edge_after(NETWORK_FIRST, vec![stored]).await;
+        let (mut origin, edge) = Edge::after(NETWORK_FIRST, vec![stored]).await;
         origin.stop().await;
         edge.get("/a").await.answered(200, "old");
         is_resting(&edge.get("/a").await, "old");
@@ -211,11 +203,11 @@ async fn answers_from_the_store_for_an_origin_that_is_gone() {
 #[tokio::test]
 async fn answers_stale_for_an_error_only_where_that_is_allowed() {
     let answers = || vec![stale(), Answer::ok("down").code(503)];
-    let (_origin, edge) = edge_after(NETWORK_FIRST, answers()).await;
+    let (_origin, edge) = Edge::after(NETWORK_FIRST, answers()).await;
     edge.get("/a").await.answered(503, "down");
     edge.get("/a").await.answered(503, "down").cache_status("forebay; fwd=stale");
     let policy = format!("{NETWORK_FIRST}\nstale_if_error = \"1h\"");
-    let (_origin, edge) = edge_after(&policy, answers()).await;
+    let (_origin, edge) = Edge::after(&policy, answers()).await;
     let expected = "forebay; fwd=stale; fwd-status=503; detail=stale-if-error";
     edge.get("/a").await.answered(200, "old").cache_status(expected);
     is_resting(&edge.get("/a").await, "old");
@@ -224,7 +216,7 @@ async fn answers_stale_for_an_error_only_where_that_is_allowed() {
 #[tokio::test]
 async fn the_error_of_one_page_does_not_keep_others_from_the_origin() {
     for trouble in [Answer::ok("oops").code(500), Answer::ok("down").code(502), Answer::closes()] {
-        let (origin, edge) = edge_after(NETWORK_FIRST, vec![old(), new()]).await;
+        let (origin, edge) = Edge::after(NETWORK_FIRST, vec![old(), new()]).await;
         origin.answers("/b", trouble);
         edge.get("/b").await;
         edge.get("/a").await.answered(200, "new").cache_status("forebay; fwd=miss; stored");
@@ -233,7 +225,7 @@ async fn the_error_of_one_page_does_not_keep_others_from_the_origin() {
 
 #[tokio::test]
 async fn goes_forward_without_anything_stored_while_the_origin_rests() {
-    let (origin, edge) = edge_after(NETWORK_FIRST, vec![old(), Answer::status(502)]).await;
+    let (origin, edge) = Edge::after(NETWORK_FIRST, vec![old(), Answer::status(502)]).await;
     edge.get("/a").await.answered(200, "old");
     origin.answers("/b", Answer::cached("b", "max-age=60"));
     edge.get("/b").await.answered(200, "b");
@@ -244,7 +236,7 @@ async fn goes_forward_without_anything_stored_while_the_origin_rests() {
 #[tokio::test]
 async fn one_request_tries_the_origin_after_its_rest() {
     let answers = vec![old(), Answer::status(502), new()];
-    let (origin, edge) = edge_after(NETWORK_FIRST, answers).await;
+    let (origin, edge) = Edge::after(NETWORK_FIRST, answers).await;
     edge.get("/a").await.answered(200, "old");
     edge.get_until("/a", is_new).await.cache_status("forebay; fwd=miss; stored");
     assert_eq!(origin.count("/a"), 3, "once to store, once to fail, once to try");
@@ -255,7 +247,7 @@ async fn one_request_tries_the_origin_after_its_rest() {
 async fn others_are_answered_from_the_store_while_one_tries() {
     let gate = Gate::closed();
     let answers = vec![old(), Answer::status(502), new().when_open(&gate)];
-    let (origin, edge) = edge_after(NETWORK_FIRST, answers).await;
+    let (origin, edge) = Edge::after(NETWORK_FIRST, answers).await;
     edge.get("/a").await.answered(200, "old");
     let mut trying = loop {
         let mut connection = edge.connect().await;
@@ -277,11 +269,11 @@ async fn others_are_answered_from_the_store_while_one_tries() {
 async fn revalidates_behind_a_stale_answer_for_a_day_where_nobody_says_how_long() {
     let policy = "strategy = \"stale-while-revalidate\"";
     let hours_old = |hours: u64| old().field("Age", &(hours * 3600).to_string());
-    let (_origin, edge) = edge_after(policy, vec![hours_old(24), new()]).await;
+    let (_origin, edge) = Edge::after(policy, vec![hours_old(24), new()]).await;
     let expected = "forebay; hit; detail=stale-while-revalidate";
     edge.get("/a").await.answered(200, "old").cache_status(expected);
     edge.get_until("/a", is_new).await.hit();
-    let (_origin, edge) = edge_after(policy, vec![hours_old(25), new()]).await;
+    let (_origin, edge) = Edge::after(policy, vec![hours_old(25), new()]).await;
     edge.get("/a").await.answered(200, "new").cache_status("forebay; fwd=stale; stored");
 }
 

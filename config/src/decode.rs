@@ -12,7 +12,8 @@ use toml::de::{DeTable, DeValue};
 
 use crate::declare::{Effect, Field, Need};
 use crate::fault::{Fault, Place, nearest};
-use crate::pattern::{HostPattern, PathPattern};
+use crate::host::HostPattern;
+use crate::pattern::PathPattern;
 use crate::settings::OriginServer;
 use crate::shape::Shape;
 use crate::text::{self, UnfilledReason, Unread};

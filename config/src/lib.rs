@@ -9,6 +9,7 @@ mod condition;
 mod declare;
 mod decode;
 mod fault;
+mod host;
 mod include;
 mod kind;
 pub mod lint;
@@ -28,10 +29,11 @@ pub use check::TOKEN_VARIABLE;
 pub use condition::{Condition, Fields, ValuePattern, Wanted};
 pub use declare::{Effect, Field, Need};
 pub use fault::{Fault, Faults, Place};
+pub use host::HostPattern;
 pub use include::Surroundings;
 pub use lint::Finding;
 pub use name::NamePattern;
-pub use pattern::{HostPattern, PathPattern, PathPatterns};
+pub use pattern::{PathPattern, PathPatterns};
 pub use routing::{Mismatch, Route, RouteRequest, Routes, covers};
 pub use settings::{
     Admin, BypassIf, Cache, Change, Coding, Compress, KeyRules, Listener, Origin, OriginServer,

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use crate::condition::written::{Conditions, Extension, FieldName, Method, ParameterName};
 use crate::declare::{options, words};
+use crate::host::HostPattern;
 use crate::include::Patterns;
 use crate::kind::{
     ByStatus, Bytes, HostOverride, InMainFile, Language, LintNumber, List, MediaType, Name, Named,
     OneOrMany, Reason, Reference, Threads, Token, Variants, Version, Wait,
 };
 use crate::name::NamePattern;
-use crate::pattern::{HostPattern, PathPattern};
+use crate::pattern::PathPattern;
 use crate::settings::{Coding, OriginServer, Secret, SetCookie, Strategy, TtlMode};
 
 /// The most routes of all files together.

@@ -6,7 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::condition::{Condition, Fields};
-use crate::pattern::{HostPattern, PathPattern, bare_host};
+use crate::host::{HostPattern, bare_host};
+use crate::pattern::PathPattern;
 use crate::settings::{Origin, Policy};
 use index::Index;
 

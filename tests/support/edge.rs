@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use super::{Connection, Origin, Reply, Request, soon};
+use super::{Answer, Connection, Origin, Reply, Request, soon};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_forebay");
 
@@ -166,6 +166,16 @@ impl Edge {
 
     pub(crate) async fn with_policy(origin: &Origin, lines: &str) -> Self {
         Setup::before(origin).policy(lines).start().await
+    }
+
+    /// An edge with these lines of policy that has stored the first of `answers`, whose body is
+    /// "old", under `/a`.
+    pub(crate) async fn after(policy: &str, answers: Vec<Answer>) -> (Origin, Self) {
+        let origin = Origin::start().await;
+        origin.answers_each("/a", answers);
+        let edge = Self::with_policy(&origin, policy).await;
+        edge.get("/a").await.answered(200, "old");
+        (origin, edge)
     }
 
     /// `forebay demo` on free ports.

@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Route;
-use crate::pattern::{HostPattern, PathPattern};
+use crate::host::HostPattern;
+use crate::pattern::PathPattern;
 
 /// How many segments of a path are looked at.
 const DEPTH: usize = 16;
