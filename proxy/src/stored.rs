@@ -23,6 +23,9 @@ pub struct StoredHead {
     pub selecting: Selecting,
     /// What part of the whole it holds; `None` if it is the whole (RFC 9111 §3.3).
     pub part: Option<ContentRange>,
+    /// Whether the rules that it was stored under have it compressed for who wants it, whatever
+    /// its length.
+    pub compressible: bool,
 }
 
 /// A stored response. Cloning shares head and body.
@@ -351,6 +354,7 @@ pub(crate) mod testing {
             },
             selecting: Selecting::new(&vary, request),
             part: None,
+            compressible: false,
         }
     }
 

@@ -8,9 +8,9 @@ use crate::field::cache_control::ResponseDirectives;
 use crate::field::range::ContentRange;
 use crate::field::vary::Vary;
 use crate::field::{date, media_type, targeted};
-use crate::policy::identity;
 use crate::policy::lifetime::{Lifetime, Source, Word, is_heuristic};
 use crate::policy::request::Ask;
+use crate::policy::{encode, identity};
 use crate::stored::Freshness;
 use crate::time::{Seconds, Timestamp};
 
@@ -53,6 +53,8 @@ pub struct Admission {
     pub also_varies: Vec<HeaderName>,
     /// What part of the whole it is.
     pub part: Option<ContentRange>,
+    /// Whether it is compressed for who wants it, whatever its length.
+    pub compressible: bool,
     /// What clients are told in `Cache-Control`, if the origin left it open.
     pub cache_control: Option<HeaderValue>,
     /// `Set-Cookie` is to be left out of what is stored and sent.
@@ -88,11 +90,14 @@ pub fn admit(ask: &Ask, arrival: &Arrival<'_>, path: &str, rules: &Policy) -> Ad
     let verdict = verdict.and_then(|()| worthwhile(ask, &source, lifetime, &freshness));
     let said_vary = if let Vary::Fields(names) = vary { names } else { Vec::new() };
     let silent = !said.present && expires.is_none();
+    let also_varies = identity::untold(&said_vary, &rules.key);
+    let vary = identity::vary(said_vary, &rules.key);
     Admission {
         freshness,
         word: lifetime.map(|(_, word)| word),
-        also_varies: identity::untold(&said_vary, &rules.key),
-        vary: identity::vary(said_vary, &rules.key),
+        compressible: encode::judge(arrival.status, &vary, arrival.fields, None, rules).is_ok(),
+        also_varies,
+        vary,
         part,
         // `public` would let the caches behind this one share what this one may not.
         cache_control: (immutable && silent && verdict.is_ok()).then_some(IMMUTABLE),

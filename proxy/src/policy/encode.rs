@@ -108,8 +108,16 @@ pub fn form(
     length: Option<u64>,
     rules: &Policy,
 ) -> Form {
-    match compressible(head, kept, length, rules) {
-        Ok(()) => choose(ask, &rules.compress).map_or(Form::Plain, Form::Coded),
+    let compress = &rules.compress;
+    let is_small = length.is_some_and(|length| length < compress.min_size);
+    // What was found out when it was stored is not asked for every hit.
+    let verdict = if head.compressible && !is_small && !compress.codings.is_empty() {
+        Ok(())
+    } else {
+        compressible(head, kept, length, rules)
+    };
+    match verdict {
+        Ok(()) => choose(ask, compress).map_or(Form::Plain, Form::Coded),
         Err(why) => Form::AsIs(why),
     }
 }
@@ -139,19 +147,38 @@ pub fn compressible(
     length: Option<u64>,
     rules: &Policy,
 ) -> Result<(), AsIs> {
+    if head.part.is_some() {
+        return Err(AsIs::Part);
+    }
+    let names = head.selecting.names();
+    judge(head.status, names, kept, length, rules)
+}
+
+/// The same for a response that is yet to be stored, with this `status` and these `fields`, and is
+/// selected by the request fields `names`.
+///
+/// # Errors
+///
+/// Why not.
+pub fn judge(
+    status: StatusCode,
+    names: &[HeaderName],
+    kept: &HeaderMap,
+    length: Option<u64>,
+    rules: &Policy,
+) -> Result<(), AsIs> {
     let compress = &rules.compress;
     let unless = |is_so: bool, why: AsIs| if is_so { Err(why) } else { Ok(()) };
-    // This is asked for every hit: what costs least, and most often decides, comes first.
+    // What costs least, and most often decides, comes first.
     unless(compress.codings.is_empty(), AsIs::Off)?;
-    unless(head.part.is_some() || head.status == StatusCode::PARTIAL_CONTENT, AsIs::Part)?;
+    unless(status == StatusCode::PARTIAL_CONTENT, AsIs::Part)?;
     // A redirect and the like has hardly a body, and an error of a server is seldom stored.
-    unless(!matches!(head.status.as_u16(), 200 | 203 | 404 | 410), AsIs::Status)?;
+    unless(!matches!(status.as_u16(), 200 | 203 | 404 | 410), AsIs::Status)?;
     unless(length.is_some_and(|length| length < compress.min_size), AsIs::Small)?;
     unless(!media_type::is_one_of(kept, &compress.types), AsIs::MediaType)?;
     unless(is_coded(kept), AsIs::Coded)?;
     unless(forbids_transforms(kept), AsIs::NoTransform)?;
     unless(OF_BYTES.iter().any(|name| kept.contains_key(name)), AsIs::Digest)?;
-    let names = head.selecting.names();
     unless(personal(&rules.key).any(|name| names.contains(&name)), AsIs::Personal)
 }
 
@@ -288,6 +315,7 @@ mod tests {
             freshness: MINUTE,
             selecting: Selecting::new(&names, &HeaderMap::new()),
             part: None,
+            compressible: false,
         }
     }
 

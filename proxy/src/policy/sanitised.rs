@@ -62,6 +62,7 @@ impl Sanitised {
             freshness: admission.freshness,
             selecting: Selecting::new(&admission.vary, asked),
             part: admission.part,
+            compressible: admission.compressible,
             fields: Fields::new(&self.finish(admission)),
         }
     }
