@@ -255,6 +255,7 @@ fn compress(decoder: &mut Decoder<'_>, options: &options::Compress) -> Option<Co
         codings: codings(decoder, &options.codings.as_ref()?.value.0),
         types,
         min_size: options.min_size.as_ref()?.value.0,
+        upgrade_after: options.upgrade_after.as_ref()?.value.0.into(),
     })
 }
 

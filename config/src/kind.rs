@@ -85,6 +85,28 @@ impl Value for Variants {
     }
 }
 
+/// A number of answers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answers(pub(crate) u16);
+
+impl Value for Answers {
+    fn expected() -> String {
+        format!("a number from 0 to {}", u16::MAX)
+    }
+
+    fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Self> {
+        let answers = whole(node, 0..=u16::MAX).map(Self);
+        if answers.is_none() {
+            decoder.refuse(node, Self::expected());
+        }
+        answers
+    }
+
+    fn shape() -> Shape {
+        Shape::Whole(0, u16::MAX)
+    }
+}
+
 /// The number of `node`, if it is a whole one within `range`.
 fn whole(node: &Node<'_>, range: RangeInclusive<u16>) -> Option<u16> {
     let number = node.get_ref().as_integer()?;

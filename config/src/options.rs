@@ -9,8 +9,8 @@ use crate::declare::{options, words};
 use crate::host::HostPattern;
 use crate::include::Patterns;
 use crate::kind::{
-    ByStatus, Bytes, HostOverride, InMainFile, Language, LintNumber, List, MediaType, Name, Named,
-    OneOrMany, Reason, Reference, Threads, Token, Variants, Version, Wait,
+    Answers, ByStatus, Bytes, HostOverride, InMainFile, Language, LintNumber, List, MediaType,
+    Name, Named, OneOrMany, Reason, Reference, Threads, Token, Variants, Version, Wait,
 };
 use crate::name::NamePattern;
 use crate::pattern::PathPattern;
@@ -233,14 +233,18 @@ options! {
         key: Key = Default("{}"), example r#"{ query = { allow = ["page", "q"], sort = true } }"#;
         /// The requests that do not use the cache.
         bypass_if: BypassIf = Default("{}"), example r#"{ cookies = ["sessionid"] }"#;
-        /// What the edge compresses of that which is stored. Each coding is made once and kept
-        /// beside the plain body. A client gets the coding that it likes best (RFC 9110 §12.5.3),
-        /// with an `ETag` of its own: `"x"` becomes `"x-br"`.
+        /// What the edge compresses. A client gets the coding that it likes best (RFC 9110
+        /// §12.5.3), with an `ETag` of its own: `"x"` becomes `W/"x-br"`. The first answer is
+        /// compressed quickly while it arrives. Of what is stored each coding is made once and kept;
+        /// what answers often is made again in the background, as small as it gets, and is
+        /// `"x-br"` then.
         ///
-        /// What the origin has coded itself is used as it is. Left as it is, too, is what is not
-        /// stored; what is told apart by `Authorization` or by all cookies, since from the length
-        /// of one person's page its secrets can be guessed (BREACH); every status but 200, 203, 404
-        /// and 410; and what says `no-transform`, or has a digest or a signature.
+        /// What the origin has put into gzip, br or zstd is used, and read out of it for who wants
+        /// it otherwise. Left as it is, is what may be one person's own, since from the length of a
+        /// page its secrets can be guessed (BREACH): what is not stored and was asked for with
+        /// `Authorization` or cookies, sets one, or says `private`, and what is stored and told
+        /// apart by `Authorization` or by all cookies. So is every status but 200, 203, 404 and
+        /// 410, and what says `no-transform`, or has a digest or a signature.
         compress: Compress = Default("{}"),
             example r#"{ codings = ["gzip"], also_types = ["application/x-tile"] }"#;
         /// The numbers of the lints that are not told of this policy; see [Lints](#lints).
@@ -322,6 +326,10 @@ options! {
         also_types: List<MediaType, 0, 64> = Default("[]"), example r#"["application/x-tile"]"#;
         /// The smallest body that is compressed; a smaller one gains nothing.
         min_size: Bytes = Default(r#""1KiB""#), example r#""4KiB""#;
+        /// After how many answers with a coding that was made quickly it is made again as small as
+        /// it gets: br 11, zstd 19, or gzip by libdeflate. A megabyte takes a core some seconds, at
+        /// the lowest priority. `0` is never; bodies over 8 MiB stay as they are.
+        upgrade_after: Answers = Default("4"), example "0";
     }
 
     /// Where some requests go, and under which policy.

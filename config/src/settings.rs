@@ -284,7 +284,7 @@ pub enum Coding {
     Gzip,
 }
 
-/// What is compressed of that which is stored.
+/// What is compressed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compress {
     /// The codings to make, each once, the best first; none compresses nothing.
@@ -293,6 +293,9 @@ pub struct Compress {
     pub types: Vec<String>,
     /// The smallest body, in bytes.
     pub min_size: u64,
+    /// After how many answers what was made quickly is made again as small as it gets; never if
+    /// zero.
+    pub upgrade_after: u32,
 }
 
 impl Compress {

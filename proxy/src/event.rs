@@ -245,16 +245,16 @@ impl Trail {
     }
 }
 
-/// A stored body that has been put into a content coding.
+/// A body that has been put into another content coding.
 #[derive(Clone, Debug)]
 pub struct Encoded {
     /// The route of the request that wanted it.
     pub route: Arc<str>,
-    /// The coding.
-    pub coding: Coding,
+    /// The coding; nothing if it is the plain body.
+    pub coding: Option<Coding>,
     /// Bytes of the body.
     pub before: u64,
-    /// Bytes of what is kept; as many as before if it is not smaller.
+    /// Bytes of what it became.
     pub after: u64,
     /// How long it took.
     pub took: Duration,

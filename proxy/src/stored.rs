@@ -1,6 +1,7 @@
 //! A stored response: a head and a body kept under a key (RFC 9111 §2).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -26,6 +27,8 @@ pub struct StoredHead {
     /// Whether the rules that it was stored under have it compressed for who wants it, whatever
     /// its length.
     pub compressible: bool,
+    /// The content coding that the body is stored in, if it is one that the edge can read.
+    pub coding: Option<Coding>,
 }
 
 /// A stored response. Cloning shares head and body.
@@ -200,17 +203,65 @@ impl Fields {
 pub struct Body {
     pieces: Pieces,
     length: u64,
-    /// What was made of it in each coding, in the order of [`Coding::ALL`].
-    coded: Option<Arc<[Option<Coded>; Coding::ALL.len()]>>,
+    /// What was made of it in each coding, and plain.
+    coded: Option<Arc<[Option<Coded>; PLACES]>>,
 }
 
-/// What became of a body that was to be put into a content coding.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What became of a body that was to be put into another content coding.
+#[derive(Clone, Debug)]
 pub enum Coded {
     /// It is this.
-    Kept(Bytes),
+    Kept(Kept),
     /// It is not smaller, and is not made again.
     NotSmaller,
+    /// It cannot be made: what is stored is not in the coding that it claims, or would take more
+    /// room without it than a stored response may.
+    Unreadable,
+}
+
+/// A body that was made of a stored one.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// The body.
+    pub body: Body,
+    /// Who made it.
+    pub by: Maker,
+    hits: Arc<AtomicU32>,
+}
+
+/// Who made a body of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Maker {
+    /// The edge, in haste: the next time it may be other bytes.
+    Quick,
+    /// The edge, as well as it can.
+    Best,
+    /// The origin, which has it beside the other.
+    Origin,
+}
+
+impl Kept {
+    /// A body made by `by` that has not answered yet.
+    #[must_use]
+    pub fn new(body: Body, by: Maker) -> Self {
+        Self { body, by, hits: Arc::default() }
+    }
+
+    /// Counts an answer with it, and says how many there were.
+    #[must_use]
+    pub fn hit(&self) -> u32 {
+        self.hits.fetch_add(1, Ordering::Relaxed).saturating_add(1)
+    }
+
+    /// Forgets how many answers there were.
+    pub fn forget_hits(&self) {
+        self.hits.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether it is to take the place of `other`, which is here already.
+    fn replaces(&self, other: &Self) -> bool {
+        self.by != Maker::Quick && other.by == Maker::Quick && self.body.length <= other.body.length
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -224,13 +275,12 @@ enum Pieces {
 /// Up to this many bytes, pieces are joined: one copy when stored, fewer writes on every hit.
 const JOIN_BELOW: u64 = 128 * 1024;
 
-/// The place of a coding among all.
-const fn place(coding: Coding) -> usize {
-    match coding {
-        Coding::Br => 0,
-        Coding::Gzip => 1,
-        Coding::Zstd => 2,
-    }
+/// What can be made of a body: each coding, and the plain one.
+const PLACES: usize = Coding::ALL.len() + 1;
+
+/// The place of what is made, which is the plain body if it has no coding.
+fn place(coding: Option<Coding>) -> usize {
+    Coding::ALL.iter().position(|other| Some(*other) == coding).unwrap_or(Coding::ALL.len())
 }
 
 impl Body {
@@ -247,33 +297,45 @@ impl Body {
         Self { pieces, length, coded: None }
     }
 
-    /// What became of it in `coding`; nothing if nobody has tried.
+    /// What became of it in `coding`, or plain if that is nothing; nothing if nobody has tried.
     #[must_use]
-    pub fn coded(&self, coding: Coding) -> Option<&Coded> {
+    pub fn coded(&self, coding: Option<Coding>) -> Option<&Coded> {
         self.coded.as_ref()?.get(place(coding))?.as_ref()
     }
 
-    /// The same with what became of it in `coding`.
+    /// The same with what became of it in `coding`, unless what is there is better.
     #[must_use]
-    pub fn with_coded(&self, coding: Coding, coded: Coded) -> Self {
+    pub fn with_coded(&self, coding: Option<Coding>, coded: &Coded) -> Self {
         let mut all = self.coded.as_deref().cloned().unwrap_or_default();
         if let Some(slot) = all.get_mut(place(coding)) {
-            *slot = Some(coded);
+            match (&slot, coded) {
+                (Some(Coded::Kept(here)), Coded::Kept(new)) if !new.replaces(here) => {}
+                (Some(Coded::Kept(_)), Coded::NotSmaller | Coded::Unreadable) => {}
+                _ => *slot = Some(coded.clone()),
+            }
         }
         Self { coded: Some(Arc::new(all)), ..self.clone() }
+    }
+
+    /// Where it is in memory; nothing if it is empty.
+    #[must_use]
+    pub fn address(&self) -> Option<usize> {
+        let first = self.as_slice().first().filter(|_| self.length > 0);
+        first.map(|piece| piece.as_ptr().addr())
     }
 
     /// Whether both are the same bytes in memory.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        let at = |body: &Self| body.as_slice().first().map(|piece| piece.as_ptr());
-        self.length == other.length && self.length > 0 && at(self) == at(other)
+        self.length == other.length && self.length > 0 && self.address() == other.address()
     }
 
     fn coded_length(&self) -> u64 {
+        /// The table, and for each body its `Arc`s.
+        const OVERHEAD: u64 = 96;
         let kept = |coded: &Coded| match coded {
-            Coded::Kept(bytes) => bytes.len() as u64 + 48,
-            Coded::NotSmaller => 0,
+            Coded::Kept(kept) => kept.body.length + OVERHEAD + 48 * kept.body.pieces() as u64,
+            Coded::NotSmaller | Coded::Unreadable => 0,
         };
         self.coded.iter().flat_map(|all| all.iter().flatten()).map(kept).sum()
     }
@@ -355,6 +417,7 @@ pub(crate) mod testing {
             selecting: Selecting::new(&vary, request),
             part: None,
             compressible: false,
+            coding: None,
         }
     }
 
@@ -431,6 +494,33 @@ mod tests {
         fields.fields = Fields::new(&long);
         let body = stored("", &[], &none).body;
         assert!(Stored { head: Arc::new(fields), body }.size() >= small + 1000);
+    }
+
+    #[test]
+    fn keeps_of_a_coding_what_is_better() {
+        let made = |length: usize, by| {
+            Coded::Kept(Kept::new(Body::new(vec![Bytes::from(vec![0; length])]), by))
+        };
+        // What is kept after both became of a body, one after the other: its length, and who made it.
+        let check = |first: Coded, second: Coded, expected: Option<(u64, Maker)>| {
+            let body = stored("a body", &[], &HeaderMap::new()).body;
+            let body = body.with_coded(None, &first).with_coded(None, &second);
+            let kept = body.coded(None).and_then(|coded| match coded {
+                Coded::Kept(kept) => Some((kept.body.length(), kept.by)),
+                Coded::NotSmaller | Coded::Unreadable => None,
+            });
+            assert_eq!(kept, expected, "{first:?} {second:?}");
+            assert!(body.coded(Some(Coding::Br)).is_none());
+        };
+        let (quick, best) = (Maker::Quick, Maker::Best);
+        check(made(9, quick), made(8, quick), Some((9, quick)));
+        check(made(9, quick), made(9, best), Some((9, best)));
+        check(made(9, quick), made(10, best), Some((9, quick)));
+        check(made(9, best), made(8, quick), Some((9, best)));
+        check(made(9, best), Coded::NotSmaller, Some((9, best)));
+        check(Coded::NotSmaller, made(8, best), Some((8, best)));
+        check(made(9, quick), Coded::Unreadable, Some((9, quick)));
+        check(Coded::Unreadable, Coded::NotSmaller, None);
     }
 
     #[test]

@@ -63,6 +63,11 @@ impl Answer {
         Self::with(200, Body::Sized(body.as_bytes().to_vec()))
     }
 
+    /// A body that is no text.
+    pub(crate) fn bytes(body: impl Into<Vec<u8>>) -> Self {
+        Self::with(200, Body::Sized(body.into()))
+    }
+
     pub(crate) fn status(status: u16) -> Self {
         Self::with(status, Body::Sized(Vec::new()))
     }

@@ -87,6 +87,15 @@ impl Connection {
         bytes
     }
 
+    /// The next chunk of a body.
+    pub(crate) async fn chunk(&mut self) -> Vec<u8> {
+        let size = soon("the size of a chunk", self.line()).await.expect("a chunk");
+        let size = usize::from_str_radix(&size, 16).expect("a chunk size");
+        let chunk = self.bytes(size).await;
+        soon("the end of a chunk", self.line()).await.expect("a line end");
+        chunk
+    }
+
     /// Whether the peer ends the connection without sending anything more.
     pub(crate) async fn is_closed(&mut self) -> bool {
         let mut byte = [0];

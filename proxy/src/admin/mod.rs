@@ -163,7 +163,7 @@ impl Admin {
             bytes: self.shared.store.bytes(),
             keys: self.shared.store.keys(),
             arriving: self.shared.flights.held(),
-            encodings: self.shared.compressor.tasks(),
+            encodings: self.shared.compressor.under_way(),
         };
         match self.observer.text(&holdings, &self.shared.in_use()) {
             Ok(body) => Answer { status: StatusCode::OK, kind: METRICS, body, allow: None },

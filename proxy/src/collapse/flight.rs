@@ -11,7 +11,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::event::Detail;
-use crate::stored::{Fields, Stored, StoredHead};
+use crate::stored::{Body, Fields, Stored, StoredHead};
 
 /// How many pieces of a body that is not kept may wait for its slowest reader.
 pub(super) const WINDOW: usize = 16;
@@ -88,8 +88,8 @@ struct State<F> {
     keep: bool,
     /// Bytes of `pieces` that are counted in `held`: those that came while they were kept.
     counted: u64,
-    /// The bytes of `pieces` are counted elsewhere.
-    handed_over: bool,
+    /// What was stored of it: the bytes of `pieces` are counted there.
+    stored: Option<Body>,
     end: Option<End>,
 }
 
@@ -113,7 +113,7 @@ impl<F: Clone> Flight<F> {
             readers: 0,
             keep: true,
             counted: 0,
-            handed_over: false,
+            stored: None,
             end: None,
         };
         let changed = watch::Sender::new(());
@@ -221,11 +221,31 @@ impl<F: Clone> Flight<F> {
         state.drop_taken(&self.held);
     }
 
-    /// Notes that the body is stored, and its bytes are counted there.
-    pub fn hand_over(&self) {
+    /// Notes that the body is stored as `body`, and its bytes are counted there.
+    pub fn hand_over(&self, body: Body) {
         let mut state = self.state();
         self.held.fetch_sub(std::mem::take(&mut state.counted), Ordering::Relaxed);
-        state.handed_over = true;
+        state.stored = Some(body);
+    }
+
+    /// A flight that has ended, and whose body is stored.
+    #[must_use]
+    pub fn landed(body: &Body) -> Arc<Self> {
+        let flight = Self::new(Arc::default(), 0);
+        let pieces = body.as_slice().iter();
+        let pieces = pieces.map(|piece| Piece { bytes: piece.clone(), waiting: 0, counted: false });
+        let mut state = flight.state();
+        state.pieces = pieces.collect();
+        state.stored = Some(body.clone());
+        state.end = Some(End::Whole);
+        drop(state);
+        Arc::new(flight)
+    }
+
+    /// What was stored of the body, if it was.
+    #[must_use]
+    pub fn stored(&self) -> Option<Body> {
+        self.state().stored.clone()
     }
 
     /// Whether the whole body so far is still there.
@@ -257,7 +277,8 @@ impl<F: Clone> Flight<F> {
     #[must_use]
     pub fn board(self: &Arc<Self>) -> Option<Passenger<F>> {
         let mut state = self.state();
-        if !state.keep && state.opening.is_some() {
+        let is_under_way = state.opening.is_some() || state.first + state.pieces.len() > 0;
+        if !state.keep && is_under_way {
             return None;
         }
         state.readers += 1;
@@ -280,7 +301,7 @@ impl<F> State<F> {
     fn drop_first(&mut self, held: &AtomicU64) {
         if let Some(piece) = self.pieces.pop_front() {
             self.first += 1;
-            if piece.counted && !self.handed_over {
+            if piece.counted && self.stored.is_none() {
                 let length = piece.bytes.len() as u64;
                 self.counted -= length;
                 held.fetch_sub(length, Ordering::Relaxed);
@@ -322,6 +343,12 @@ impl<F: Clone> Passenger<F> {
         self.flight.began
     }
 
+    /// The flight whose answer it waits for.
+    #[must_use]
+    pub const fn flight(&self) -> &Arc<Flight<F>> {
+        &self.flight
+    }
+
     /// Waits for an interim response, or for the answer. `None` if the flight is lost.
     pub async fn news(&mut self) -> Option<News<F>> {
         loop {
@@ -360,7 +387,8 @@ impl<F: Clone> Passenger<F> {
         }
     }
 
-    pub(super) fn take(&mut self) -> Option<Result<Bytes, End>> {
+    /// The next piece, or how the body ended, if that is known yet.
+    pub fn take(&mut self) -> Option<Result<Bytes, End>> {
         let mut state = self.flight.state();
         let Some(index) = self.next.checked_sub(state.first) else {
             // It was left behind.

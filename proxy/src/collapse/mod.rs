@@ -165,8 +165,8 @@ mod tests {
     use super::flight::{ALWAYS_KEPT, MOST_INTERIM, PATIENCE, WINDOW};
     use super::*;
     use crate::key::Target;
-    use crate::stored::Fields;
     use crate::stored::testing::{head, request};
+    use crate::stored::{Body, Fields};
 
     const PLENTY: u64 = 1 << 20;
 
@@ -519,7 +519,7 @@ mod tests {
         let (lead, passenger) = lead(&flights);
         lead.flight().open(answer(), true);
         assert_eq!(lead.flight().push(piece("12345")).await, Ok(()));
-        lead.flight().hand_over();
+        lead.flight().hand_over(Body::default());
         assert_eq!(flights.held(), 0);
         lead.flight().end(End::Whole);
         drop(lead);

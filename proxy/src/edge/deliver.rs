@@ -89,21 +89,41 @@ impl Reply {
         reply
     }
 
-    /// What `answer` says of an answer that is arriving; `now` if its age is to be told.
+    /// A stored response whose body is being made anew, under these `fields`.
+    pub(super) fn being_made(
+        stored: &Stored,
+        fields: HeaderMap,
+        body: Passenger<Failure>,
+        now: Timestamp,
+    ) -> Self {
+        let mut reply = Self {
+            status: stored.head.status,
+            fields,
+            ttl: Some(stored.head.freshness.ttl(now)),
+            is_shared: true,
+            length: None,
+            body: Source::Arriving(body, 0, u64::MAX),
+        };
+        reply.set_age(stored.head.freshness.age(now));
+        reply
+    }
+
+    /// What `answer` says of an answer that is arriving, under these `fields`, whose body has
+    /// `length` if that is known; `now` if its age is to be told.
     pub(super) fn arriving(
         arriving: &Arriving,
-        kept: HeaderMap,
+        fields: HeaderMap,
         answer: &Answer,
-        passenger: Passenger<Failure>,
+        (passenger, length): (Passenger<Failure>, Option<u64>),
         now: Option<Timestamp>,
     ) -> Self {
-        let complete = arriving.length.unwrap_or(0);
+        let complete = length.unwrap_or(0);
         let mut reply = Self {
             status: arriving.head.status,
-            fields: kept,
+            fields,
             ttl: now.map(|now| arriving.head.freshness.ttl(now)),
             is_shared: arriving.verdict.is_ok(),
-            length: arriving.length,
+            length,
             body: Source::Nothing,
         };
         if let Some(now) = now {

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
 use log::debug;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -343,8 +342,9 @@ impl Fetch {
         if arriving.verdict.is_ok()
             && let Some(pieces) = self.lead.flight().kept()
         {
-            self.store_whole(arriving, pieces);
-            self.lead.flight().hand_over();
+            let body = Body::new(pieces);
+            self.store_whole(arriving, body.clone());
+            self.lead.flight().hand_over(body);
         }
         self.lead.flight().end(End::Whole);
         self.lead.close();
@@ -357,8 +357,7 @@ impl Fetch {
         self.shared.flights.note(&self.order.asked.key, false);
     }
 
-    fn store_whole(&self, arriving: &Arriving, pieces: Vec<Bytes>) {
-        let body = Body::new(pieces);
+    fn store_whole(&self, arriving: &Arriving, body: Body) {
         let said = arriving.head.part.and_then(|part| part.range);
         if said.is_some_and(|range| range.length() != body.length()) {
             debug!("{}: a part that is not as long as it says", self.order.asked.target);

@@ -18,11 +18,10 @@ use super::{Context, Shared, compress, fail};
 use crate::collapse::{Arriving, Entry, FlightKey, News, Opening, Passenger};
 use crate::event::{Detail, Failure, Fwd, Trail};
 use crate::field::cache_control::RequestDirectives;
-use crate::policy::answer::{self, Answer, Facts};
-use crate::policy::encode::{self, Form};
+use crate::policy::answer::Answer;
 use crate::policy::fail::{Trouble, may_go_ahead, may_stand_in};
 use crate::policy::forward::{anonymise, passes_range};
-use crate::policy::look_up;
+use crate::policy::look_up::{self, Missing, Opened, Serving};
 use crate::policy::request::Ask;
 use crate::policy::reuse::Reuse;
 use crate::stored::{Freshness, Selecting, Stored, StoredHead};
@@ -42,8 +41,7 @@ pub(super) async fn answer(
                 revalidate(shared, &asked, &stored, fields);
             }
             context.trail = Trail { hit: true, detail: reuse.detail(), ..Trail::default() };
-            compress::order(shared, &asked, &stored, &serving);
-            let reply = Reply::stored(&stored, serving, time::now());
+            let reply = reply(shared, &asked, &stored, serving, time::now());
             return deliver::send(session, context, reply).await;
         }
         Found::Forward(forward) => forward,
@@ -55,6 +53,25 @@ pub(super) async fn answer(
     let fields = Arc::new(fields.clone());
     let request = Forwarding { shared, asked: Arc::new(asked), fields, forward };
     request.run(session, context).await
+}
+
+/// What `serving` says of `stored`; a body that is missing is made while it is read.
+fn reply(
+    shared: &Arc<Shared>,
+    asked: &Asked,
+    stored: &Stored,
+    mut serving: Serving,
+    now: Timestamp,
+) -> Reply {
+    compress::note_hit(shared, asked, stored, &serving);
+    let missing = serving.missing.take().filter(|_| asked.ask.method == Method::GET);
+    if let Some(missing) = missing
+        && let Missing { coding, fields } = *missing
+        && let Some(body) = compress::of_stored(shared, asked, stored, coding)
+    {
+        return Reply::being_made(stored, fields, body, now);
+    }
+    Reply::stored(stored, serving, now)
 }
 
 /// Asks the origin again in the background, in nobody's name, unless that is under way.
@@ -196,9 +213,7 @@ impl Forwarding<'_> {
     fn landed(&self) -> Option<Reply> {
         let now = time::now();
         match lookup::look_up(self.shared, &self.asked, &self.fields, now) {
-            Found::Usable(stored, Reuse::Fresh, serving) => {
-                Some(Reply::stored(&stored, serving, now))
-            }
+            Found::Usable(stored, Reuse::Fresh, serving) => Some(self.reply(&stored, serving, now)),
             Found::Usable(..) | Found::Forward(_) => None,
         }
     }
@@ -291,6 +306,10 @@ impl Forwarding<'_> {
         Ok(Outcome::Answered)
     }
 
+    fn reply(&self, stored: &Stored, serving: Serving, now: Timestamp) -> Reply {
+        reply(self.shared, &self.asked, stored, serving, now)
+    }
+
     /// The flight that it waited for ended without an answer, or before it was boarded: gives
     /// what that left, if anything.
     async fn lost(&self, session: &mut Session, context: &mut Context) -> Result<Outcome, BError> {
@@ -309,7 +328,7 @@ impl Forwarding<'_> {
         stored: &Stored,
     ) -> Result<(), BError> {
         let serving = look_up::serve(stored, &self.asked.wanted(&self.fields));
-        deliver::send(session, context, Reply::stored(stored, serving, time::now())).await
+        deliver::send(session, context, self.reply(stored, serving, time::now())).await
     }
 
     /// Gives an answer while it arrives.
@@ -321,35 +340,26 @@ impl Forwarding<'_> {
         passenger: Passenger<Failure>,
     ) -> Result<(), BError> {
         context.trail.note_answer(arriving.head.status.as_u16(), arriving.verdict);
-        let kept = self.fields_of(arriving);
-        let facts = Facts {
-            status: arriving.head.status,
-            fields: &kept,
-            length: arriving.length,
-            part: arriving.head.part.as_ref(),
-        };
-        // A part came because this very part was asked for.
-        let answer = match facts.part {
-            Some(_) => Answer::Whole,
-            None => answer::choose(&self.asked.ask.method, &self.fields, &facts),
-        };
+        let Asked { ask, .. } = &*self.asked;
+        let wanted = self.asked.wanted(&self.fields);
+        let is_shared = arriving.verdict.is_ok();
+        let Opened { mut fields, answer, missing } =
+            look_up::open(&arriving.head, arriving.length, is_shared, &wanted);
+        let mut body = (passenger, arriving.length);
+        if let Some(missing) = missing.filter(|_| ask.method == Method::GET) {
+            let (from, to) = (arriving.head.coding, missing.coding);
+            let (source, length) = body;
+            body = match compress::of_arriving(self.shared, &self.asked, source, from, to) {
+                Ok(made) => {
+                    fields = missing.fields;
+                    (made, None)
+                }
+                Err(source) => (source, length),
+            };
+        }
         let now = context.trail.collapsed.then(time::now);
-        let reply = Reply::arriving(arriving, kept, &answer, passenger, now);
+        let reply = Reply::arriving(arriving, fields, &answer, body, now);
         deliver::send(session, context, reply).await
-    }
-
-    /// The fields of an answer while it arrives. It has no other coding yet; that it will have, the
-    /// caches behind this one must know.
-    fn fields_of(&self, arriving: &Arriving) -> HeaderMap {
-        let kept = arriving.head.fields.to_map();
-        if arriving.verdict.is_err() {
-            return kept;
-        }
-        let Asked { ask, route, .. } = &*self.asked;
-        match encode::form(ask, &arriving.head, &kept, arriving.length, &route.policy) {
-            Form::AsIs(_) => kept,
-            Form::Plain | Form::Coded(_) => Form::Plain.fields(kept),
-        }
     }
 
     /// Gives what is stored where that is allowed, or says how the origin failed.
@@ -380,7 +390,7 @@ impl Forwarding<'_> {
             return None;
         }
         let serving = look_up::serve(stored, &self.asked.wanted(&self.fields));
-        (serving.answer != Answer::Missing).then(|| Reply::stored(stored, serving, now))
+        (serving.answer != Answer::Missing).then(|| self.reply(stored, serving, now))
     }
 }
 

@@ -38,7 +38,7 @@ pub struct Shared {
     pub store: Memory,
     /// The forward requests that are under way.
     pub flights: Arc<Flights<Failure>>,
-    /// The stored bodies that are being put into a content coding.
+    /// The bodies that are being put into a content coding.
     pub compressor: Compressor,
 }
 

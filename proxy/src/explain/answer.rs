@@ -258,9 +258,12 @@ impl Forwarded<'_> {
         of_response.clients_are_told =
             told.map(|value| value.as_bytes().escape_ascii().to_string());
         let rules = &decision.route.policy;
-        of_response.compressed = verdict
-            .is_ok()
-            .then(|| compressed(encode::form(&decision.ask, &head, &fields, length, rules)));
+        let ask = &decision.ask;
+        of_response.compressed = Some(compressed(if verdict.is_ok() {
+            encode::form(ask, &head, &fields, length, rules)
+        } else {
+            encode::form_for_one(ask, self.fields, &head, &fields, length, rules)
+        }));
         out.response = Some(of_response);
         // Two parts may be put together: of what the next request finds, only the store can tell.
         let is_joined = self.stored.is_some_and(|stored| stored.head.part.is_some());
@@ -410,10 +413,15 @@ fn stored_because(response: &OfResponse) -> String {
 fn compressed(form: Form) -> String {
     match form {
         Form::AsIs(why) => format!("not compressed: {}", why.reason()),
-        Form::Plain => "compressed for others: this request wants the plain body, by its \
-                        Accept-Encoding or no-transform"
-            .to_owned(),
-        Form::Coded(coding) => format!("compressed with {} for this request", coding.token()),
+        Form::AsSent => {
+            "compressed for others: this request wants it as the origin sent it, by its \
+                         Accept-Encoding or no-transform"
+                .to_owned()
+        }
+        Form::Made(Some(coding)) => format!("compressed with {} for this request", coding.token()),
+        Form::Made(None) => {
+            "taken out of the origin's coding for this request, by its Accept-Encoding".to_owned()
+        }
     }
 }
 

@@ -2,9 +2,9 @@
 //! (RFC 9110 §8.4.1, §12.5.3).
 
 use http::HeaderMap;
-use http::header::ACCEPT_ENCODING;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 
-use super::preference;
+use super::{list, preference};
 
 /// A content coding that the edge can make and read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +29,37 @@ impl Coding {
             Self::Gzip => "gzip",
             Self::Zstd => "zstd",
         }
+    }
+}
+
+/// The name of a coding, or of there being none.
+#[must_use]
+pub const fn token(coding: Option<Coding>) -> &'static str {
+    match coding {
+        Some(coding) => coding.token(),
+        None => "identity",
+    }
+}
+
+/// A body is in a coding that the edge cannot read, or in several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Foreign;
+
+/// The coding that a body with `fields` is in; nothing if it is plain. `identity` is none
+/// (RFC 9110 §8.4).
+///
+/// # Errors
+///
+/// [`Foreign`] if it is another one, or more than one.
+pub fn of_body(fields: &HeaderMap) -> Result<Option<Coding>, Foreign> {
+    let is = |said: &[u8], name: &str| said.eq_ignore_ascii_case(name.as_bytes());
+    let mut said = list::members(fields, &CONTENT_ENCODING).filter(|said| !is(said, "identity"));
+    let (Some(first), second) = (said.next(), said.next()) else { return Ok(None) };
+    let known = Coding::ALL.into_iter().zip(NAMES);
+    let mut known = known.filter(|(_, names)| names.iter().any(|name| is(first, name)));
+    match (known.next(), second) {
+        (Some((coding, _)), None) => Ok(Some(coding)),
+        (Some(_), Some(_)) | (None, _) => Err(Foreign),
     }
 }
 

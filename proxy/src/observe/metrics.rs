@@ -7,7 +7,7 @@ use prometheus::{
 };
 
 use crate::event::{Answered, Encoded, Fwd, Trail};
-use crate::field::coding::Coding;
+use crate::field::coding::{self, Coding};
 
 /// A metric could not be declared.
 #[derive(Debug, thiserror::Error)]
@@ -50,30 +50,27 @@ impl EncodedMeters {
     fn declare(registry: &Registry) -> Result<Self, DeclareError> {
         let counter = |name, help| counter(registry, name, help, &["route", "coding"]);
         let seconds = "forebay_encoding_seconds_total";
-        let help = "Time that the encoding of stored bodies took.";
+        let help = "Time that the encoding of bodies took.";
         let vec = CounterVec::new(Opts::new(seconds, help), &["route", "coding"]);
         Ok(Self {
             before: counter(
                 "forebay_encoded_plain_bytes_total",
-                "Bytes of stored bodies that were put into a content coding.",
+                "Bytes of bodies that were put into another content coding.",
             )?,
-            after: counter(
-                "forebay_encoded_bytes_total",
-                "Bytes of what they became; as many as before where that was not smaller.",
-            )?,
+            after: counter("forebay_encoded_bytes_total", "Bytes of what they became.")?,
             seconds: declare(registry, seconds, vec)?,
         })
     }
 
     pub(super) fn count(&self, encoded: &Encoded) {
-        let labels = [&*encoded.route, encoded.coding.token()];
+        let labels = [&*encoded.route, coding::token(encoded.coding)];
         self.before.with_label_values(&labels).inc_by(encoded.before);
         self.after.with_label_values(&labels).inc_by(encoded.after);
         self.seconds.with_label_values(&labels).inc_by(encoded.took.as_secs_f64());
     }
 
     fn forget(&self, route: &str) {
-        for coding in Coding::ALL.map(Coding::token) {
+        for coding in Coding::ALL.map(Some).into_iter().chain([None]).map(coding::token) {
             dropped(self.before.remove_label_values(&[route, coding]));
             dropped(self.after.remove_label_values(&[route, coding]));
             dropped(self.seconds.remove_label_values(&[route, coding]));

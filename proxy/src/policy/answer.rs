@@ -29,6 +29,12 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// Whether it depends on where the bytes of the body are.
+    #[must_use]
+    pub const fn is_of_parts(&self) -> bool {
+        matches!(self, Self::Part(_) | Self::Parts(_) | Self::Unsatisfiable)
+    }
+
     /// The status that it has, if that of the whole is `whole`.
     #[must_use]
     pub const fn status(&self, whole: StatusCode) -> StatusCode {

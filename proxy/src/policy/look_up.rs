@@ -13,7 +13,7 @@ use super::reuse::{self, Reuse};
 use super::strategy::network_first;
 use crate::event::Fwd;
 use crate::field::coding::Coding;
-use crate::stored::{Body, Coded, Stored};
+use crate::stored::{Body, Coded, Maker, Stored, StoredHead};
 use crate::time::Timestamp;
 
 /// What is wanted.
@@ -36,8 +36,19 @@ pub struct Serving {
     pub body: Body,
     /// What of it.
     pub answer: Answer,
-    /// The coding that the client would have got, had it been made.
-    pub missing: Option<Coding>,
+    /// The form that the client would have got, had it been made.
+    pub missing: Option<Box<Missing>>,
+    /// The coding of the body, if that was made in haste.
+    pub quick: Option<Coding>,
+}
+
+/// A form of a stored response that is not made yet.
+#[derive(Clone, Debug)]
+pub struct Missing {
+    /// Its coding; nothing if it is plain.
+    pub coding: Option<Coding>,
+    /// Its fields, while it is being made.
+    pub fields: HeaderMap,
 }
 
 /// What a stored response is good for.
@@ -97,38 +108,126 @@ pub fn serve(stored: &Stored, wanted: &Wanted<'_>) -> Serving {
     let kept = stored.head.fields.to_map();
     let length = stored.body.length();
     let form = encode::form(wanted.ask, &stored.head, &kept, Some(length), wanted.rules);
-    let Form::Coded(coding) = form else { return as_it_is(stored, form, kept, wanted) };
+    match form {
+        Form::AsIs(_) | Form::AsSent => as_sent(stored, form, kept, wanted),
+        Form::Made(coding) => made(stored, coding, kept, wanted),
+    }
+}
+
+/// What a client gets of `stored` that likes it best in `coding`.
+fn made(stored: &Stored, coding: Option<Coding>, kept: HeaderMap, wanted: &Wanted<'_>) -> Serving {
+    let takes_as_sent = encode::takes_as_sent(wanted.ask, &stored.head);
+    let form = Form::Made(coding);
     match stored.body.coded(coding) {
-        Some(Coded::Kept(bytes)) => {
-            let (fields, body) = (form.fields(kept), Body::new(vec![bytes.clone()]));
-            let answer = choose(stored, &fields, &body, wanted);
-            Serving { fields, body, answer, missing: None }
+        Some(Coded::Kept(made)) => {
+            let fields = form.fields(kept.clone(), made.by);
+            let mut answer = choose(stored, &fields, &made.body, wanted);
+            let quick = coding.filter(|_| made.by == Maker::Quick);
+            // Parts of what was made in haste could not be put together: they are cut from the
+            // other, if the client can read that.
+            if quick.is_some() && answer.is_of_parts() {
+                if takes_as_sent {
+                    return as_sent(stored, Form::AsSent, kept, wanted);
+                }
+                answer = Answer::Whole;
+            }
+            Serving { fields, body: made.body.clone(), answer, missing: None, quick }
         }
-        Some(Coded::NotSmaller) => as_it_is(stored, Form::Plain, kept, wanted),
+        Some(Coded::NotSmaller) if !takes_as_sent && coding.is_some() => {
+            made(stored, None, kept, wanted)
+        }
+        Some(Coded::NotSmaller | Coded::Unreadable) => as_sent(stored, Form::AsSent, kept, wanted),
         None => {
-            // That a client has it in this coding can be told without a body.
-            let fields = form.fields(kept.clone());
-            let has_it = choose(stored, &fields, &stored.body, wanted) == Answer::NotModified;
-            let form = if has_it { form } else { Form::Plain };
-            Serving { missing: Some(coding), ..as_it_is(stored, form, kept, wanted) }
+            let Opened { fields, answer, missing } =
+                unmade(coding, takes_as_sent, &facts(stored, &kept, &stored.body), wanted);
+            Serving { fields, body: stored.body.clone(), answer, missing, quick: None }
         }
     }
 }
 
+/// What a client gets of an answer that is arriving.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// Its fields, as the origin sent it, or in the form of which the client has it already.
+    pub fields: HeaderMap,
+    /// What of it.
+    pub answer: Answer,
+    /// The form that the client likes best and that is yet to be made of it.
+    pub missing: Option<Box<Missing>>,
+}
+
+/// What a client gets of an answer with `head` that is arriving, and whose body will have `length`
+/// if that is known. `is_shared` if it is being stored; if not, it is for this client alone.
+#[must_use]
+pub fn open(
+    head: &StoredHead,
+    length: Option<u64>,
+    is_shared: bool,
+    wanted: &Wanted<'_>,
+) -> Opened {
+    let kept = head.fields.to_map();
+    // A part came because this very part was asked for.
+    if head.part.is_some() {
+        return Opened { fields: kept, answer: Answer::Whole, missing: None };
+    }
+    let Wanted { ask, fields: asked, rules } = wanted;
+    let form = if is_shared {
+        encode::form(ask, head, &kept, length, rules)
+    } else {
+        encode::form_for_one(ask, asked, head, &kept, length, rules)
+    };
+    let sent = Facts { status: head.status, fields: &kept, length, part: None };
+    match form {
+        Form::AsIs(_) | Form::AsSent => {
+            let answer = answer::choose(&ask.method, asked, &sent);
+            Opened { fields: form.fields(kept, Maker::Origin), answer, missing: None }
+        }
+        Form::Made(coding) => unmade(coding, encode::takes_as_sent(ask, head), &sent, wanted),
+    }
+}
+
+/// What a client gets of what was `sent`, which likes it best in a form that is not made yet, and
+/// may take it as it is.
+fn unmade(
+    coding: Option<Coding>,
+    takes_as_sent: bool,
+    sent: &Facts<'_>,
+    wanted: &Wanted<'_>,
+) -> Opened {
+    let choose = |facts: &Facts<'_>| answer::choose(&wanted.ask.method, wanted.fields, facts);
+    let fields = Form::Made(coding).fields(sent.fields.clone(), Maker::Quick);
+    // That a client has it in this form can be told without a body.
+    if choose(&Facts { fields: &fields, ..*sent }) == Answer::NotModified {
+        return Opened { fields, answer: Answer::NotModified, missing: None };
+    }
+    let answer = choose(sent);
+    // A part of the other is right as well, if the client can read it.
+    let wants_whole = answer == Answer::Whole || !takes_as_sent;
+    Opened {
+        fields: Form::AsSent.fields(sent.fields.clone(), Maker::Origin),
+        answer,
+        missing: wants_whole.then(|| Box::new(Missing { coding, fields })),
+    }
+}
+
 /// What a client gets of the body of `stored` itself, under the fields of `form`.
-fn as_it_is(stored: &Stored, form: Form, kept: HeaderMap, wanted: &Wanted<'_>) -> Serving {
-    let (fields, body) = (form.fields(kept), stored.body.clone());
+fn as_sent(stored: &Stored, form: Form, kept: HeaderMap, wanted: &Wanted<'_>) -> Serving {
+    let (fields, body) = (form.fields(kept, Maker::Origin), stored.body.clone());
     let answer = choose(stored, &fields, &body, wanted);
-    Serving { fields, body, answer, missing: None }
+    Serving { fields, body, answer, missing: None, quick: None }
 }
 
 /// What of `stored`, with these fields and this body, answers what is `wanted`.
 fn choose(stored: &Stored, fields: &HeaderMap, body: &Body, wanted: &Wanted<'_>) -> Answer {
-    let facts = Facts {
+    answer::choose(&wanted.ask.method, wanted.fields, &facts(stored, fields, body))
+}
+
+/// `stored`, as far as it decides the answer, with these fields and this body.
+fn facts<'a>(stored: &'a Stored, fields: &'a HeaderMap, body: &Body) -> Facts<'a> {
+    Facts {
         status: stored.head.status,
         fields,
         length: Some(body.length()),
         part: stored.head.part.as_ref(),
-    };
-    answer::choose(&wanted.ask.method, wanted.fields, &facts)
+    }
 }

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use crate::field::{date, hop};
+use crate::field::{coding, date, hop};
 use crate::policy::admit::Admission;
 use crate::stored::{Fields, Selecting, StoredHead};
 use crate::time::Timestamp;
@@ -63,6 +63,8 @@ impl Sanitised {
             selecting: Selecting::new(&admission.vary, asked),
             part: admission.part,
             compressible: admission.compressible,
+            // One that cannot be read is nothing to start from, and is left as it is.
+            coding: coding::of_body(&self.fields).unwrap_or(None),
             fields: Fields::new(&self.finish(admission)),
         }
     }

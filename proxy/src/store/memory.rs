@@ -124,8 +124,9 @@ impl Memory {
         Ok(())
     }
 
-    /// Keeps beside `body`, if that is still stored under `key`, what became of it in `coding`.
-    pub fn attach(&self, key: &Key, body: &Body, coding: Coding, coded: &Coded) {
+    /// Keeps beside `body`, if that is still stored under `key`, what became of it in `coding`,
+    /// or plain if that is nothing.
+    pub fn attach(&self, key: &Key, body: &Body, coding: Option<Coding>, coded: &Coded) {
         self.shelves.entry_by_ref(key).and_compute_with(|shelf| {
             let shelf = shelf.and_then(|shelf| shelf.into_value().with_coded(body, coding, coded));
             shelf.map_or(Op::Nop, Op::Put)

@@ -44,14 +44,14 @@ impl Shelf {
             .with(stored, most)
     }
 
-    /// The same with what became of `body` in `coding`; nothing if `body` is not here any more.
+    /// The same with what became of `body` in `coding`, or plain; nothing if `body` is not here any more.
     #[must_use]
-    pub fn with_coded(&self, body: &Body, coding: Coding, coded: &Coded) -> Option<Self> {
+    pub fn with_coded(&self, body: &Body, coding: Option<Coding>, coded: &Coded) -> Option<Self> {
         self.variants.iter().any(|stored| stored.body.is_same(body)).then_some(())?;
         let with = |stored: &Stored| {
             let mut stored = stored.clone();
             if stored.body.is_same(body) {
-                stored.body = stored.body.with_coded(coding, coded.clone());
+                stored.body = stored.body.with_coded(coding, coded);
             }
             stored
         };

@@ -2,7 +2,7 @@
 
 use brotli::enc::StandardAlloc;
 use brotli::{BrotliDecompressStream, BrotliResult, BrotliState};
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use flate2::{Decompress, FlushDecompress, Status};
 use zstd_safe::zstd_sys::ZSTD_ErrorCode;
 use zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer};
@@ -88,6 +88,37 @@ impl Decoder {
             return Err(error);
         }
         self.decode(piece).inspect_err(|error| self.failed = Some(*error))
+    }
+
+    /// Takes some of `input` and gives what that decodes to, at most 16 KiB; nothing once all of it
+    /// is taken and all that it decodes to is given.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Decoder::write`].
+    pub fn take(&mut self, input: &mut Bytes) -> Result<Option<Bytes>, DecodeError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        self.next(input).inspect_err(|error| self.failed = Some(*error))
+    }
+
+    fn next(&mut self, input: &mut Bytes) -> Result<Option<Bytes>, DecodeError> {
+        loop {
+            let Step { read, written } = self.codec.step(input, &mut self.scratch)?;
+            input.advance(read);
+            self.left = self.left.checked_sub(written as u64).ok_or(DecodeError::TooLarge)?;
+            if written > 0 {
+                let given = self.scratch.get(..written).unwrap_or_default();
+                return Ok(Some(Bytes::copy_from_slice(given)));
+            }
+            if input.is_empty() {
+                return Ok(None);
+            }
+            if read == 0 {
+                return Err(DecodeError::Corrupt);
+            }
+        }
     }
 
     /// Says whether the body came to its end.

@@ -4,3 +4,5 @@
 pub mod decode;
 pub mod encode;
 pub mod lane;
+pub mod recode;
+pub mod tasks;

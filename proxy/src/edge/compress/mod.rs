@@ -1,0 +1,86 @@
+//! Puts bodies into the codings that clients like, off the request threads: quickly while somebody
+//! waits, and better in the background once it is worth it.
+
+mod improve;
+mod stream;
+
+use std::collections::{HashMap, HashSet};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::{io, thread};
+
+use log::warn;
+
+pub(super) use improve::note_hit;
+pub(super) use stream::{of_arriving, of_stored};
+
+use crate::collapse::Flight;
+use crate::event::Failure;
+use crate::field::coding::Coding;
+use crate::transform::lane::Lane;
+use crate::transform::tasks::Tasks;
+
+/// As many bodies may wait to be encoded well; further ones wait for more hits.
+const MOST_WAITING: usize = 64;
+
+/// The work of encoding, and what of it is under way.
+#[derive(Debug, Default)]
+pub struct Compressor {
+    /// One thread for what nobody waits for, since an encoder takes up to 67 MiB; nothing where
+    /// there is none to be had.
+    lane: OnceLock<Option<Lane>>,
+    improving: Mutex<HashSet<Task>>,
+    /// A thread for each core, for what somebody waits for; nothing where there are none to be had.
+    tasks: OnceLock<Option<Tasks>>,
+    streams: Mutex<HashMap<Task, UnderWay>>,
+}
+
+/// A body, by where it is in memory, and the coding that it is put into; nothing is none.
+type Task = (usize, Option<Coding>);
+
+/// A body that somebody waits for. While it is in the table, its source keeps its place in memory.
+#[derive(Debug)]
+struct UnderWay {
+    source: Arc<Flight<Failure>>,
+    made: Arc<Flight<Failure>>,
+}
+
+impl Compressor {
+    /// How many bodies are being encoded, or wait for it.
+    #[must_use]
+    pub fn under_way(&self) -> u64 {
+        let (improving, streams) = (self.improving().len(), self.streams().len());
+        improving as u64 + streams as u64
+    }
+
+    fn improving(&self) -> MutexGuard<'_, HashSet<Task>> {
+        self.improving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn streams(&self) -> MutexGuard<'_, HashMap<Task, UnderWay>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The thread for what nobody waits for, which is started when it is first needed.
+    fn lane(&self) -> Option<&Lane> {
+        started(&self.lane, || Lane::new("compress", NonZeroUsize::MIN, MOST_WAITING))
+    }
+
+    /// The threads for what somebody waits for, which are started when they are first needed.
+    fn tasks(&self) -> Option<&Tasks> {
+        let threads = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        started(&self.tasks, || Tasks::new("encode", threads()))
+    }
+}
+
+/// What is in `cell`, where `start` puts it first.
+fn started<T>(cell: &OnceLock<Option<T>>, start: impl FnOnce() -> io::Result<T>) -> Option<&T> {
+    let start = || match start() {
+        Ok(started) => Some(started),
+        Err(error) => {
+            warn!("nothing will be compressed: {error}");
+            None
+        }
+    };
+    cell.get_or_init(start).as_ref()
+}

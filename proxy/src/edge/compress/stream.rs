@@ -1,0 +1,264 @@
+//! Puts a body into a coding while it arrives, once for all who wait for it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use log::debug;
+use tokio::time::timeout;
+
+use super::{Task, UnderWay};
+use crate::collapse::{Abandoned, End, Entry, Flight, Lead, Passenger};
+use crate::edge::decide::Asked;
+use crate::edge::{Shared, Snapshot};
+use crate::event::{Encoded, Failure};
+use crate::field::coding::Coding;
+use crate::key::Key;
+use crate::stored::{Body, Coded, Kept, Maker, Stored};
+use crate::transform::recode::{RecodeError, Recoder};
+
+/// As many bodies may be encoded at once; who comes then gets what the origin sent.
+const MOST: usize = 128;
+/// When nothing has come for so long, what has is flushed to who waits: an event, or a page whose
+/// rest takes its time. To flush each piece would make less of them.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Has what `source` brings, which is in the coding `from`, put into the coding `to`, or joins who
+/// has it done; nothing is the plain body.
+///
+/// # Errors
+///
+/// `source`, if too much is under way.
+pub(in crate::edge) fn of_arriving(
+    shared: &Arc<Shared>,
+    asked: &Asked,
+    source: Passenger<Failure>,
+    from: Option<Coding>,
+    to: Option<Coding>,
+) -> Result<Passenger<Failure>, Passenger<Failure>> {
+    let task = (Arc::as_ptr(source.flight()).addr(), to);
+    match enter(shared, task, source.flight()) {
+        Some(Entry::Wait(passenger)) => Ok(passenger),
+        Some(Entry::Lead(lead, passenger)) => {
+            Stream::begin(shared, asked, task, from, source, lead);
+            Ok(passenger)
+        }
+        None => Err(source),
+    }
+}
+
+/// The same with the body of what is `stored`; nothing if too much is under way.
+pub(in crate::edge) fn of_stored(
+    shared: &Arc<Shared>,
+    asked: &Asked,
+    stored: &Stored,
+    to: Option<Coding>,
+) -> Option<Passenger<Failure>> {
+    // It may have arrived a moment ago, and be half made.
+    let is_of_body =
+        |source: &Flight<Failure>| source.stored().is_some_and(|body| body.is_same(&stored.body));
+    let of_body = |(task, under_way): (&Task, &UnderWay)| {
+        (task.1 == to && is_of_body(&under_way.source)).then(|| under_way.made.board())
+    };
+    if let Some(passenger) = shared.compressor.streams().iter().find_map(of_body) {
+        return passenger;
+    }
+    let task = (stored.body.address()?, to);
+    let source = Flight::landed(&stored.body);
+    match enter(shared, task, &source)? {
+        Entry::Wait(passenger) => Some(passenger),
+        Entry::Lead(lead, passenger) => {
+            let source = source.board()?;
+            Stream::begin(shared, asked, task, stored.head.coding, source, lead);
+            Some(passenger)
+        }
+    }
+}
+
+/// Joins who is at `task`, or begins it, of `source`; nothing if too much is under way.
+fn enter(shared: &Shared, task: Task, source: &Arc<Flight<Failure>>) -> Option<Entry<Failure>> {
+    let mut streams = shared.compressor.streams();
+    if let Some(under_way) = streams.get(&task) {
+        return under_way.made.board().map(Entry::Wait);
+    }
+    if streams.len() >= MOST {
+        debug!("too much is being compressed");
+        return None;
+    }
+    let (lead, passenger) = shared.flights.alone();
+    let under_way = UnderWay { source: Arc::clone(source), made: Arc::clone(lead.flight()) };
+    streams.insert(task, under_way);
+    Some(Entry::Lead(lead, passenger))
+}
+
+/// A body that is being put into a coding.
+struct Stream {
+    shared: Arc<Shared>,
+    snapshot: Arc<Snapshot>,
+    key: Key,
+    route: Arc<str>,
+    task: Task,
+    source: Passenger<Failure>,
+    lead: Lead<Failure>,
+    recoder: Option<Recoder>,
+    before: u64,
+    took: Duration,
+}
+
+/// Why a body is not put into a coding to its end.
+#[derive(Debug)]
+enum Stopped {
+    /// It broke off on its way.
+    Broken,
+    /// Nobody wants it any more.
+    Abandoned,
+    /// It cannot be read, or not be written.
+    Failed(RecodeError),
+}
+
+impl Stream {
+    fn begin(
+        shared: &Arc<Shared>,
+        asked: &Asked,
+        task: Task,
+        from: Option<Coding>,
+        source: Passenger<Failure>,
+        lead: Lead<Failure>,
+    ) {
+        let limit = asked.snapshot.settings.cache.max_object;
+        let stream = Self {
+            shared: Arc::clone(shared),
+            snapshot: Arc::clone(&asked.snapshot),
+            key: asked.key.clone(),
+            route: Arc::clone(&asked.route.name),
+            task,
+            source,
+            lead,
+            recoder: Some(Recoder::new(from, task.1, limit)),
+            before: 0,
+            took: Duration::ZERO,
+        };
+        // Without threads the lead is dropped, and who waits is told that it broke off.
+        if let Some(tasks) = shared.compressor.tasks() {
+            tasks.spawn(stream.run());
+        }
+    }
+
+    async fn run(mut self) {
+        match self.relay().await {
+            Ok(()) => {
+                // Kept before the end is told: who has the whole of it may ask again at once.
+                self.keep();
+                self.lead.flight().end(End::Whole);
+            }
+            Err(Stopped::Failed(error)) => {
+                debug!("{}: {error}", self.key);
+                self.attach(&Coded::Unreadable);
+            }
+            Err(Stopped::Broken | Stopped::Abandoned) => {}
+        }
+    }
+
+    /// Gives all of the body to who waits.
+    async fn relay(&mut self) -> Result<(), Stopped> {
+        loop {
+            if !self.source.flight().is_kept() {
+                self.lead.flight().stop_keeping();
+            }
+            match self.next().await? {
+                Ok(piece) => self.give(piece).await?,
+                Err(End::Whole) => break,
+                Err(End::Broken) => return Err(Stopped::Broken),
+            }
+        }
+        let Some(recoder) = self.recoder.take() else { return Ok(()) };
+        let rest = timed(&mut self.took, || recoder.finish())?;
+        self.push(rest).await
+    }
+
+    /// The next piece; what is held back is given when it is late.
+    async fn next(&mut self) -> Result<Result<Bytes, End>, Stopped> {
+        if let Some(next) = self.source.take() {
+            return Ok(next);
+        }
+        if let Ok(next) = timeout(PAUSE, self.source.piece()).await {
+            return Ok(next);
+        }
+        if let Some(recoder) = &mut self.recoder {
+            let held = timed(&mut self.took, || recoder.flush())?;
+            self.push(held).await?;
+        }
+        Ok(self.source.piece().await)
+    }
+
+    async fn give(&mut self, mut piece: Bytes) -> Result<(), Stopped> {
+        self.before += piece.len() as u64;
+        while let Some(recoder) = &mut self.recoder
+            && let Some(ready) = timed(&mut self.took, || recoder.take(&mut piece))?
+        {
+            self.push(ready).await?;
+            // One long body must not keep the others waiting.
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    async fn push(&self, piece: Bytes) -> Result<(), Stopped> {
+        if piece.is_empty() {
+            return Ok(());
+        }
+        let pushed = self.lead.flight().push(piece).await;
+        pushed.map_err(|Abandoned| Stopped::Abandoned)
+    }
+
+    /// Keeps what was made beside what it was made of, if that is stored.
+    fn keep(&self) {
+        let made = self.lead.flight().kept().map(Body::new);
+        if let Some(made) = made {
+            let coded = if self.is_smaller(&made) {
+                Coded::Kept(Kept::new(made.clone(), Maker::Quick))
+            } else {
+                Coded::NotSmaller
+            };
+            self.count(made.length());
+            self.attach(&coded);
+            self.lead.flight().hand_over(made);
+        }
+    }
+
+    /// Whether it is worth keeping `made`: what a client can read at all is.
+    fn is_smaller(&self, made: &Body) -> bool {
+        let (_, to) = self.task;
+        to.is_none() || made.length() < self.before
+    }
+
+    fn attach(&self, coded: &Coded) {
+        let (_, to) = self.task;
+        if let Some(body) = self.source.flight().stored() {
+            self.shared.store.attach(&self.key, &body, to, coded);
+        }
+    }
+
+    fn count(&self, after: u64) {
+        let (_, coding) = self.task;
+        let (route, before, took) = (Arc::clone(&self.route), self.before, self.took);
+        self.snapshot.meters.count_encoded(&Encoded { route, coding, before, after, took });
+    }
+}
+
+/// Does some `work` and adds the time for it.
+fn timed<T>(
+    took: &mut Duration,
+    work: impl FnOnce() -> Result<T, RecodeError>,
+) -> Result<T, Stopped> {
+    let began = Instant::now();
+    let done = work();
+    *took += began.elapsed();
+    done.map_err(Stopped::Failed)
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.shared.compressor.streams().remove(&self.task);
+    }
+}
