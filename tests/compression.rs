@@ -5,7 +5,7 @@ use forebay::field::coding::Coding;
 use forebay::transform::decode::Decoder;
 use forebay::transform::encode::{Effort, encode_whole};
 
-use crate::support::{Answer, Edge, Gate, Origin, Reply, Request, Setup, soon};
+use crate::support::{Answer, Edge, Gate, Origin, Received, Reply, Request, Setup, soon};
 
 /// A text that every coding makes smaller.
 fn text() -> String {
@@ -412,6 +412,78 @@ async fn what_is_invalidated_takes_its_codings_along() {
     edge.get("/a").await.answered(200, &format!("2{}", text()));
     let reply = edge.send(&taking("br")).await;
     assert_eq!(decoded(&reply, Coding::Br), format!("2{}", text()).as_bytes());
+}
+
+/// An origin that compresses with gzip for who takes it, and says so.
+fn negotiates(request: &Received, control: &str) -> Answer {
+    let accepted = request.field("accept-encoding").unwrap_or_default();
+    let (answer, tag) = if accepted.contains("gzip") {
+        let body = encode_whole(Coding::Gzip, Effort::Best, &[text().into()]).unwrap();
+        (Answer::bytes(body).field("Content-Encoding", "gzip"), "\"a-gz\"")
+    } else {
+        (Answer::ok(&text()), "\"a\"")
+    };
+    let is_had = request.field("if-none-match").as_deref() == Some(tag);
+    let answer = if is_had { Answer::status(304) } else { answer };
+    answer
+        .field("Cache-Control", control)
+        .field("Content-Type", "text/plain")
+        .field("Vary", "Accept-Encoding")
+        .field("ETag", tag)
+}
+
+#[tokio::test]
+async fn one_answer_of_an_origin_that_compresses_serves_all() {
+    let takes = ["gzip, deflate, br, zstd", "gzip", "identity", "br", "zstd;q=0.5", "*"];
+    for first in takes {
+        let origin = Origin::start().await;
+        origin.answers_by("/a", |request| negotiates(request, "max-age=60"));
+        let edge = Edge::before(&origin).await;
+        edge.send(&taking(first)).await.status(200);
+        for codings in takes {
+            let reply = edge.send(&taking(codings)).await;
+            reply.status(200).hit().has("vary", "Accept-Encoding");
+            let coding = Coding::ALL
+                .into_iter()
+                .find(|coding| reply.field("content-encoding").as_deref() == Some(coding.token()));
+            let body = coding.map_or_else(|| reply.bytes.clone().into(), |it| decoded(&reply, it));
+            assert_eq!(body, text().as_bytes(), "{first}, then {codings}: {reply}");
+            assert_eq!(coding.is_none(), codings == "identity", "{first}, then {codings}: {reply}");
+        }
+        assert_eq!(origin.count("/a"), 1, "{first}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_stored_is_compared_with_the_same_form_at_the_origin() {
+    let origin = Origin::start().await;
+    origin.answers_by("/a", |request| negotiates(request, "max-age=0"));
+    let edge = Edge::before(&origin).await;
+    edge.send(&taking("gzip, br")).await.status(200);
+    for codings in ["gzip", "gzip, deflate, br, zstd"] {
+        let reply = edge.send(&taking(codings)).await;
+        reply.status(200).cache_status("forebay; fwd=stale; fwd-status=304; stored");
+        assert_eq!(origin.last("/a").field("accept-encoding").as_deref(), Some("gzip"));
+    }
+    // Who could not read an answer in that form asks in its own.
+    let reply = edge.send(&taking("identity")).await;
+    reply.answered(200, &text()).cache_status("forebay; fwd=stale; fwd-status=200; stored");
+    let reply = edge.send(&taking("gzip")).await;
+    reply.cache_status("forebay; fwd=stale; fwd-status=304; stored");
+    assert_eq!(origin.last("/a").field("accept-encoding").as_deref(), Some("identity"));
+    assert_eq!(decoded(&reply, Coding::Gzip), text().as_bytes());
+}
+
+#[tokio::test]
+async fn what_was_stored_for_all_serves_all_though_nothing_is_compressed_any_more() {
+    let (origin, edge) = edge_with("", gzip_only().field("Vary", "Accept-Encoding")).await;
+    edge.send(&taking("gzip")).await.status(200);
+    let off = Setup::before(&origin).policy("compress = { codings = [] }").text();
+    edge.rewrite(&off);
+    edge.reload().await.status(200);
+    edge.send(&taking("identity")).await.answered(200, &text()).hit().lacks("content-encoding");
+    edge.send(&taking("br, gzip")).await.hit().has("content-encoding", "gzip");
+    assert_eq!(origin.count("/a"), 1);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use log::debug;
 use pingora::http::{RequestHeader, ResponseHeader};
 
@@ -16,6 +16,7 @@ use crate::field::number;
 use crate::field::range::{ByteRange, ContentRange};
 use crate::origin::Exchange;
 use crate::policy::admit::{self, Admission, Arrival};
+use crate::policy::encode;
 use crate::policy::fail::{Trouble, is_error};
 use crate::policy::forward::{self, Purpose};
 use crate::policy::freshen;
@@ -70,6 +71,11 @@ impl Fetch {
         let validates = matches!(purpose, Purpose::Validate(_));
         let ranged = matches!(purpose, Purpose::Part | Purpose::Complete(..));
         let completes = matches!(purpose, Purpose::Complete(..));
+        if let (Some(stored), Some(kept)) = (&stored, &kept)
+            && (validates || completes)
+        {
+            self.ask_for_the_same(stored, kept);
+        }
         let (exchange, head) = self.ask(&purpose).await?;
         match (stored, kept) {
             (Some(stored), Some(kept)) if validates && head.status == StatusCode::NOT_MODIFIED => {
@@ -85,6 +91,15 @@ impl Fetch {
                 self.complete(exchange, &head, &stored, &kept).await
             }
             _ => self.take_in(exchange, &head, ranged).await,
+        }
+    }
+
+    /// Has the origin compare what is `stored`, with the fields `kept`, with the same form of it.
+    fn ask_for_the_same(&mut self, stored: &Stored, kept: &HeaderMap) {
+        let Order { asked, fields, .. } = &mut self.order;
+        if let Some(accepted) = encode::accepted_again(&asked.ask, &stored.head, kept) {
+            let accepted = HeaderValue::from_static(accepted);
+            Arc::make_mut(fields).insert(header::ACCEPT_ENCODING, accepted);
         }
     }
 

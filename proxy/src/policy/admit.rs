@@ -91,11 +91,15 @@ pub fn admit(ask: &Ask, arrival: &Arrival<'_>, path: &str, rules: &Policy) -> Ad
     let said_vary = if let Vary::Fields(names) = vary { names } else { Vec::new() };
     let silent = !said.present && expires.is_none();
     let also_varies = identity::untold(&said_vary, &rules.key);
-    let vary = identity::vary(said_vary, &rules.key);
+    let mut vary = identity::vary(said_vary, &rules.key);
+    let compressible = encode::judge(arrival.status, &vary, arrival.fields, None, rules).is_ok();
+    if compressible {
+        encode::merge(&mut vary, &rules.key);
+    }
     Admission {
         freshness,
         word: lifetime.map(|(_, word)| word),
-        compressible: encode::judge(arrival.status, &vary, arrival.fields, None, rules).is_ok(),
+        compressible,
         also_varies,
         vary,
         part,

@@ -1,11 +1,11 @@
 //! Decides in which content coding a stored response answers (RFC 9110 §8.4, §12.5.3).
 //!
-//! What the origin is asked for stays one of the sixteen forms of [`coding::accepted`]. An origin
-//! that compresses names `Accept-Encoding` in `Vary`; what it says then is a variant like any other.
-//! One that does not name it has one response for everybody, plain or in a coding: each client gets
-//! the coding of it that they like best, made of the plain body, which is read out of the origin's
-//! coding if need be. To ask for `identity` alone would save variants and throw away what the origin
-//! does better, such as files that were compressed ahead of time.
+//! What the origin is asked for stays one of the sixteen forms of [`coding::accepted`]: to ask for
+//! `identity` alone would throw away what the origin does better, such as files that were compressed
+//! ahead of time. Whatever it says then, in a coding or plain, is one response for everybody, even
+//! where it names `Accept-Encoding` in `Vary`: each client gets the coding of it that they like best,
+//! made of the plain body, which is read out of the origin's coding if need be. Only what cannot be
+//! put into another coding is kept apart by that field.
 //!
 //! The choice needs the client's own weights, which the forms do not have; [`Ask`] keeps them.
 //! `Vary: Accept-Encoding` of this making is for clients and never stored: it would split the one
@@ -18,12 +18,12 @@
 //! [`coding::accepted`]: crate::field::coding::accepted
 
 use bytes::Bytes;
-use forebay_config::{self as config, Compress, Policy};
+use forebay_config::{self as config, Compress, KeyRules, Policy};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::admit::TARGETED;
 use super::forward::personal;
-use super::identity::Edit;
+use super::identity::{self, Edit};
 use super::request::Ask;
 use crate::field::cache_control::ResponseDirectives;
 use crate::field::coding::{self, Coding};
@@ -130,6 +130,8 @@ pub fn form(
     };
     match verdict {
         Ok(()) => choose(ask, head.coding, compress),
+        // It was stored for all, whatever they take, under rules that no longer hold.
+        Err(_) if head.compressible && !takes_as_sent(ask, head) => Form::Made(None),
         Err(why) => Form::AsIs(why),
     }
 }
@@ -162,6 +164,28 @@ impl Form {
             Self::Made(coding) => made_fields(kept, coding, by),
         }
     }
+}
+
+/// Takes `Accept-Encoding` out of the fields that select a response which is compressed for who
+/// wants it: one serves all, in whatever coding the origin sent it. Where the rules of the key name
+/// the field, it stays.
+pub fn merge(selecting: &mut Vec<HeaderName>, rules: &KeyRules) {
+    let is_named = identity::selecting(rules).any(|name| name == header::ACCEPT_ENCODING);
+    selecting.retain(|name| is_named || *name != header::ACCEPT_ENCODING);
+}
+
+/// What the origin is asked to send in `Accept-Encoding` when it is asked whether `stored`, with the
+/// fields `kept`, still stands, if not what `ask` says: of the forms that it has it must compare the
+/// one that is stored. Nothing where there is but one, or where this client could not read it.
+#[must_use]
+pub fn accepted_again(ask: &Ask, stored: &StoredHead, kept: &HeaderMap) -> Option<&'static str> {
+    let is_told = |vary: Vary| match vary {
+        Vary::Nothing | Vary::Everything => false,
+        Vary::Fields(names) => names.contains(&header::ACCEPT_ENCODING),
+    };
+    let is_merged =
+        is_told(Vary::parse(kept)) && !stored.selecting.names().contains(&header::ACCEPT_ENCODING);
+    (is_merged && takes_as_sent(ask, stored)).then(|| coding::token(stored.coding))
 }
 
 /// Whether `ask` takes the response with `head` as its origin sent it.
@@ -601,6 +625,49 @@ mod tests {
         check_form("", "Accept-Encoding: gzip", 5, Form::AsIs(AsIs::Small));
         let off = "compress = { codings = [] }";
         check_form(off, "Accept-Encoding: gzip", 5000, Form::AsIs(AsIs::Off));
+    }
+
+    #[test]
+    fn keeps_nothing_apart_by_what_it_makes_itself() {
+        let check = |options: &str, selecting: &[&'static str], expected: &[&'static str]| {
+            let names = |names: &[&'static str]| -> Vec<_> {
+                names.iter().map(|name| HeaderName::from_static(name)).collect()
+            };
+            let mut selecting = names(selecting);
+            merge(&mut selecting, &rules(options).key);
+            assert_eq!(selecting, names(expected), "{options}");
+        };
+        check("", &["accept", "accept-encoding"], &["accept"]);
+        let named = "key = { headers = ['Accept-Encoding'] }";
+        check(named, &["accept-encoding"], &["accept-encoding"]);
+    }
+
+    #[test]
+    fn compares_with_the_form_that_is_stored() {
+        let check = |kept: &str, selecting: &[&str], accepted: &str, expected| {
+            let kept = head(kept);
+            let stored = stored(200, &kept, selecting);
+            let ask = ask(&format!("Accept-Encoding: {accepted}"));
+            assert_eq!(accepted_again(&ask, &stored, &kept), expected, "{kept:?} {accepted}");
+        };
+        let gzip = "Vary: Accept-Encoding | Content-Encoding: gzip";
+        check(gzip, &[], "br, gzip", Some("gzip"));
+        check("Vary: accept-encoding", &[], "br, gzip", Some("identity"));
+        check(gzip, &["accept-encoding"], "gzip", None);
+        check("Content-Encoding: gzip", &[], "gzip", None);
+        check(gzip, &[], "br", None);
+    }
+
+    #[test]
+    fn reads_what_was_stored_for_all_whatever_the_rules_say_now() {
+        let kept = head("Content-Type: text/css | Content-Encoding: gzip");
+        let mut response = stored(200, &kept, &[]);
+        let off = rules("compress = { codings = [] }");
+        let form = |response: &StoredHead, asked| form(&ask(asked), response, &kept, None, &off);
+        assert_eq!(form(&response, "Accept-Encoding: br"), Form::AsIs(AsIs::Off));
+        response.compressible = true;
+        assert_eq!(form(&response, "Accept-Encoding: br"), Form::Made(None));
+        assert_eq!(form(&response, "Accept-Encoding: gzip"), Form::AsIs(AsIs::Off));
     }
 
     #[test]
