@@ -4,6 +4,7 @@ use bytes::Bytes;
 use forebay::field::coding::Coding;
 use forebay::transform::decode::Decoder;
 use forebay::transform::encode::{Effort, encode_whole};
+use serde_json::{Value, json};
 
 use crate::support::{Answer, Edge, Gate, Origin, Received, Reply, Request, Setup, soon};
 
@@ -412,6 +413,32 @@ async fn what_is_invalidated_takes_its_codings_along() {
     edge.get("/a").await.answered(200, &format!("2{}", text()));
     let reply = edge.send(&taking("br")).await;
     assert_eq!(decoded(&reply, Coding::Br), format!("2{}", text()).as_bytes());
+}
+
+#[tokio::test]
+async fn what_is_saved_is_told() {
+    let (_origin, edge) = edge_with("compress = { upgrade_after = 0 }", answer()).await;
+    let mut bytes = 0;
+    for _ in 0..3 {
+        bytes += edge.send(&taking("gzip")).await.bytes.len();
+    }
+    edge.send(&taking("gzip").field("If-None-Match", "W/\"a-gzip\"")).await.status(304);
+    edge.send(&taking("identity")).await.answered(200, &text());
+    let instead_of = 3 * text().len();
+    let told =
+        format!("forebay_coded_response_bytes_total{{coding=\"gzip\",route=\"all\"}} {bytes}");
+    edge.metrics_until(|metrics| metrics.contains(&told)).await;
+    let stats = edge.admin(&Request::get("/stats")).await;
+    stats.status(200).has("content-type", "application/json");
+    let stats: Value = serde_json::from_str(&stats.text()).unwrap();
+    let compression = &stats["compression"];
+    assert_eq!(compression["saved_bytes"], instead_of - bytes);
+    let by_route = &compression["by_route"];
+    assert_eq!(by_route.as_array().map(Vec::len), Some(1), "{stats}");
+    for (name, expected) in [("answers", 3), ("bytes", bytes), ("instead_of", instead_of)] {
+        assert_eq!(by_route[0][name], expected, "{stats}");
+    }
+    assert_eq!((&by_route[0]["route"], &by_route[0]["coding"]), (&json!("all"), &json!("gzip")));
 }
 
 /// An origin that compresses with gzip for who takes it, and says so.

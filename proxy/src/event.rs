@@ -260,6 +260,15 @@ pub struct Encoded {
     pub took: Duration,
 }
 
+/// A whole body that a client got in a coding of the edge's making.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Coded {
+    /// The coding.
+    pub coding: Coding,
+    /// How many bytes it would have had as the origin sent it.
+    pub instead_of: u64,
+}
+
 /// A request that has been answered.
 #[derive(Clone, Debug)]
 pub struct Answered {
@@ -271,6 +280,8 @@ pub struct Answered {
     pub trail: Trail,
     /// Bytes of body that the client got.
     pub bytes: u64,
+    /// What these were made of, if they were made by the edge and it is known how many those were.
+    pub coded: Option<Coded>,
     /// From the request's head to the end of the answer.
     pub took: Duration,
 }

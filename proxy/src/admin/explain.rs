@@ -2,14 +2,12 @@
 
 use http::{HeaderMap, StatusCode, header};
 
-use super::{Answer, reload::with_causes};
+use super::{Answer, JSON, reload::with_causes};
 use crate::edge::Shared;
 use crate::explain::{Question, Written, explain};
 use crate::field::list;
 use crate::policy::decide::Decision;
 use crate::time;
-
-const JSON: &str = "application/json";
 
 /// Answers a question with this `body`: JSON if the `fields` ask for it, or else plain text.
 pub(super) fn answer(shared: &Shared, fields: &HeaderMap, body: &[u8]) -> Answer {
@@ -30,8 +28,5 @@ pub(super) fn answer(shared: &Shared, fields: &HeaderMap, body: &[u8]) -> Answer
     if !wants_json {
         return Answer::text(StatusCode::OK, explanation.to_string().trim_end());
     }
-    match serde_json::to_string_pretty(&explanation) {
-        Ok(body) => Answer { status: StatusCode::OK, kind: JSON, body: body + "\n", allow: None },
-        Err(error) => Answer::text(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
-    }
+    Answer::json(&explanation)
 }

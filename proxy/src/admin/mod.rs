@@ -2,6 +2,7 @@
 
 mod explain;
 pub mod reload;
+mod stats;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use serde::Serialize;
 use subtle::ConstantTimeEq;
 
 use crate::edge::Shared;
@@ -42,9 +44,18 @@ impl Answer {
     pub fn text(status: StatusCode, text: &str) -> Self {
         Self { status, kind: TEXT, body: format!("{text}\n"), allow: None }
     }
+
+    /// `value` in JSON.
+    fn json(value: &impl Serialize) -> Self {
+        match serde_json::to_string_pretty(value) {
+            Ok(body) => Self { status: StatusCode::OK, kind: JSON, body: body + "\n", allow: None },
+            Err(error) => Self::text(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        }
+    }
 }
 
 const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
 /// What stands before the token; case does not matter (RFC 9110 §11.1).
 const SCHEME: &[u8] = b"Bearer ";
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -65,6 +76,7 @@ enum Question {
     Health,
     Readiness,
     Metrics,
+    Stats,
     Reload,
     Explain,
 }
@@ -78,6 +90,7 @@ const ENDPOINTS: &[Endpoint] = &[
     Endpoint { path: "/healthz", allow: READ, open: true, question: Question::Health },
     Endpoint { path: "/readyz", allow: READ, open: true, question: Question::Readiness },
     Endpoint { path: "/metrics", allow: READ, open: false, question: Question::Metrics },
+    Endpoint { path: "/stats", allow: READ, open: false, question: Question::Stats },
     Endpoint { path: "/explain", allow: CHANGE, open: false, question: Question::Explain },
     Endpoint { path: "/reload", allow: CHANGE, open: false, question: Question::Reload },
 ];
@@ -142,6 +155,7 @@ impl Admin {
             }
             Question::Readiness => Answer::text(StatusCode::SERVICE_UNAVAILABLE, "not ready"),
             Question::Metrics => self.metrics(),
+            Question::Stats => stats::answer(&self.shared, &self.observer),
             Question::Reload => self.reload().await,
             Question::Explain => explain::answer(&self.shared, fields, body),
         }
@@ -164,6 +178,7 @@ impl Admin {
             keys: self.shared.store.keys(),
             arriving: self.shared.flights.held(),
             encodings: self.shared.compressor.under_way(),
+            encodings_waiting: self.shared.compressor.waiting(),
         };
         match self.observer.text(&holdings, &self.shared.in_use()) {
             Ok(body) => Answer { status: StatusCode::OK, kind: METRICS, body, allow: None },

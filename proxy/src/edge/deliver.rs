@@ -14,7 +14,8 @@ use tokio::time::timeout;
 
 use super::{Context, downstream};
 use crate::collapse::{Arriving, End, Passenger};
-use crate::event::Failure;
+use crate::event::{Coded, Failure};
+use crate::field::coding::Coding;
 use crate::field::range::ByteRange;
 use crate::policy::answer::{self, Answer};
 use crate::policy::look_up::Serving;
@@ -42,6 +43,8 @@ pub(super) struct Reply {
     /// The length of the body, or of what `GET` would have got.
     length: Option<u64>,
     body: Source,
+    /// What the body was made of.
+    coded: Option<Coded>,
 }
 
 /// Where a body comes from.
@@ -72,6 +75,7 @@ impl Reply {
             is_shared: true,
             length: Some(length),
             body: Source::Nothing,
+            coded: None,
         };
         reply.set_age(stored.head.freshness.age(now));
         match &answer {
@@ -103,6 +107,7 @@ impl Reply {
             is_shared: true,
             length: None,
             body: Source::Arriving(body, 0, u64::MAX),
+            coded: None,
         };
         reply.set_age(stored.head.freshness.age(now));
         reply
@@ -125,6 +130,7 @@ impl Reply {
             is_shared: arriving.verdict.is_ok(),
             length,
             body: Source::Nothing,
+            coded: None,
         };
         if let Some(now) = now {
             reply.set_age(arriving.head.freshness.age(now));
@@ -143,6 +149,15 @@ impl Reply {
             }
         }
         reply
+    }
+
+    /// Notes that its body was put into `coding` in place of one of `length`, if that is known.
+    pub(super) fn made(mut self, coding: Option<Coding>, length: Option<u64>) -> Self {
+        let is_whole =
+            !matches!(self.body, Source::Nothing) && self.status != StatusCode::PARTIAL_CONTENT;
+        let made = coding.zip(length).filter(|_| is_whole);
+        self.coded = made.map(|(coding, instead_of)| Coded { coding, instead_of });
+        self
     }
 
     /// Whether it is fresh, if its age is told.
@@ -228,6 +243,7 @@ pub(super) async fn send(
     if framing == Framing::NoBody || to_head {
         return Ok(());
     }
+    context.coded = reply.coded;
     match reply.body {
         Source::Nothing => session.write_response_body(Bytes::new(), true).await,
         Source::Pieces(pieces) => {

@@ -69,9 +69,11 @@ fn reply(
         && let Missing { coding, fields } = *missing
         && let Some(body) = compress::of_stored(shared, asked, stored, coding)
     {
-        return Reply::being_made(stored, fields, body, now);
+        let reply = Reply::being_made(stored, fields, body, now);
+        return reply.made(coding, Some(stored.body.length()));
     }
-    Reply::stored(stored, serving, now)
+    let coding = serving.made.and_then(|(coding, _)| coding);
+    Reply::stored(stored, serving, now).made(coding, Some(stored.body.length()))
 }
 
 /// Asks the origin again in the background, in nobody's name, unless that is under way.
@@ -346,12 +348,13 @@ impl Forwarding<'_> {
         let Opened { mut fields, answer, missing } =
             look_up::open(&arriving.head, arriving.length, is_shared, &wanted);
         let mut body = (passenger, arriving.length);
+        let mut coding = None;
         if let Some(missing) = missing.filter(|_| ask.method == Method::GET) {
             let (from, to) = (arriving.head.coding, missing.coding);
             let (source, length) = body;
             body = match compress::of_arriving(self.shared, &self.asked, source, from, to) {
                 Ok(made) => {
-                    fields = missing.fields;
+                    (fields, coding) = (missing.fields, to);
                     (made, None)
                 }
                 Err(source) => (source, length),
@@ -359,7 +362,7 @@ impl Forwarding<'_> {
         }
         let now = context.trail.collapsed.then(time::now);
         let reply = Reply::arriving(arriving, fields, &answer, body, now);
-        deliver::send(session, context, reply).await
+        deliver::send(session, context, reply.made(coding, arriving.length)).await
     }
 
     /// Gives what is stored where that is allowed, or says how the origin failed.

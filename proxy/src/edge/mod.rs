@@ -32,7 +32,7 @@ pub use shared::{Known, Shared};
 use snapshot::Held;
 pub use snapshot::{Loaded, Snapshot};
 
-use crate::event::{Answered, Disclosed, Trail};
+use crate::event::{Answered, Coded, Disclosed, Trail};
 use crate::policy::request::Plan;
 
 /// The edge, as pingora drives it.
@@ -59,6 +59,8 @@ pub struct Context {
     passing: Option<Box<pass::Passing>>,
     /// What the client is told beside the trail.
     disclosed: Option<Box<Disclosed>>,
+    /// What the body that it gets was made of.
+    coded: Option<Coded>,
 }
 
 #[async_trait]
@@ -73,6 +75,7 @@ impl ProxyHttp for Edge {
             trail: Trail::default(),
             passing: None,
             disclosed: None,
+            coded: None,
         }
     }
 
@@ -176,13 +179,14 @@ impl ProxyHttp for Edge {
         *error.esource() == ErrorSource::Downstream
     }
 
-    async fn logging(&self, session: &mut Session, _: Option<&Error>, context: &mut Context) {
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
         downstream::is_answered(session);
         context.snapshot.meters.count(&Answered {
             route: context.route.as_ref().map(|route| Arc::clone(&route.name)),
             status: session.response_written().map_or(0, |head| head.status.as_u16()),
             trail: context.trail,
             bytes: session.body_bytes_sent() as u64,
+            coded: context.coded.filter(|_| error.is_none()),
             took: context.begun.elapsed(),
         });
     }

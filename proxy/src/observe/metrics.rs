@@ -2,12 +2,12 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
 };
 
-use crate::event::{Answered, Encoded, Fwd, Trail};
-use crate::field::coding::{self, Coding};
+use super::codings::CodingMeters;
+use crate::event::{Answered, Fwd, Trail};
 
 /// A metric could not be declared.
 #[derive(Debug, thiserror::Error)]
@@ -35,47 +35,7 @@ pub(super) struct Family {
     responses: IntCounterVec,
     bytes: IntCounterVec,
     seconds: HistogramVec,
-    encoded: EncodedMeters,
-}
-
-/// What is counted of bodies that are put into a content coding.
-#[derive(Clone, Debug)]
-pub(super) struct EncodedMeters {
-    before: IntCounterVec,
-    after: IntCounterVec,
-    seconds: CounterVec,
-}
-
-impl EncodedMeters {
-    fn declare(registry: &Registry) -> Result<Self, DeclareError> {
-        let counter = |name, help| counter(registry, name, help, &["route", "coding"]);
-        let seconds = "forebay_encoding_seconds_total";
-        let help = "Time that the encoding of bodies took.";
-        let vec = CounterVec::new(Opts::new(seconds, help), &["route", "coding"]);
-        Ok(Self {
-            before: counter(
-                "forebay_encoded_plain_bytes_total",
-                "Bytes of bodies that were put into another content coding.",
-            )?,
-            after: counter("forebay_encoded_bytes_total", "Bytes of what they became.")?,
-            seconds: declare(registry, seconds, vec)?,
-        })
-    }
-
-    pub(super) fn count(&self, encoded: &Encoded) {
-        let labels = [&*encoded.route, coding::token(encoded.coding)];
-        self.before.with_label_values(&labels).inc_by(encoded.before);
-        self.after.with_label_values(&labels).inc_by(encoded.after);
-        self.seconds.with_label_values(&labels).inc_by(encoded.took.as_secs_f64());
-    }
-
-    fn forget(&self, route: &str) {
-        for coding in Coding::ALL.map(Some).into_iter().chain([None]).map(coding::token) {
-            dropped(self.before.remove_label_values(&[route, coding]));
-            dropped(self.after.remove_label_values(&[route, coding]));
-            dropped(self.seconds.remove_label_values(&[route, coding]));
-        }
-    }
+    codings: CodingMeters,
 }
 
 impl Family {
@@ -113,7 +73,7 @@ impl Family {
                 "Time from a request's head to the end of its answer.",
                 &["route", "cache"],
             )?,
-            encoded: EncodedMeters::declare(registry)?,
+            codings: CodingMeters::declare(registry)?,
         })
     }
 
@@ -130,12 +90,12 @@ impl Family {
         }
         dropped(self.collapsed.remove_label_values(&[route]));
         dropped(self.stored.remove_label_values(&[route]));
-        self.encoded.forget(route);
+        self.codings.forget(route);
     }
 
-    /// The meters of encoded bodies, of every route.
-    pub(super) fn encoded(&self) -> EncodedMeters {
-        self.encoded.clone()
+    /// The meters of content codings, of every route.
+    pub(super) const fn codings(&self) -> &CodingMeters {
+        &self.codings
     }
 
     /// The meters of one route, looked up once.
@@ -240,7 +200,7 @@ pub(super) fn set(gauge: &IntGauge, value: u64) {
 }
 
 /// What is not there need not be dropped.
-fn dropped(result: prometheus::Result<()>) {
+pub(super) fn dropped(result: prometheus::Result<()>) {
     if let Err(error) = result {
         log::debug!("a metric was gone already: {error}");
     }
@@ -265,7 +225,7 @@ pub(super) fn gauge(
     declare(registry, name, IntGauge::new(name, help))
 }
 
-fn declare<M: Collector + Clone + 'static>(
+pub(super) fn declare<M: Collector + Clone + 'static>(
     registry: &Registry,
     name: &'static str,
     metric: prometheus::Result<M>,

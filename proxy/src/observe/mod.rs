@@ -1,5 +1,6 @@
 //! Turns events into metrics.
 
+mod codings;
 mod in_use;
 mod metrics;
 
@@ -9,9 +10,11 @@ use std::sync::Arc;
 use forebay_config::Settings;
 use prometheus::{IntCounterVec, IntGauge, Registry, TextEncoder};
 
+use codings::CodingMeters;
+pub use codings::Saved;
 pub use in_use::InUse;
 pub use metrics::DeclareError;
-use metrics::{EncodedMeters, Family, RouteMeters, set};
+use metrics::{Family, RouteMeters, set};
 
 use crate::event::{Answered, Encoded};
 
@@ -40,6 +43,7 @@ pub struct Observer {
     stored_keys: IntGauge,
     arriving_bytes: IntGauge,
     encodings: IntGauge,
+    encodings_waiting: IntGauge,
 }
 
 /// The meters of the routes of one settings file.
@@ -47,7 +51,7 @@ pub struct Observer {
 pub struct Meters {
     routes: HashMap<Arc<str>, RouteMeters>,
     no_route: RouteMeters,
-    encoded: EncodedMeters,
+    codings: CodingMeters,
 }
 
 /// What the store holds at the moment, read when the metrics are.
@@ -59,8 +63,10 @@ pub struct Holdings {
     pub keys: u64,
     /// Bytes of bodies that are kept while they arrive.
     pub arriving: u64,
-    /// Stored bodies that are being encoded, or wait for it.
+    /// Bodies that are being encoded.
     pub encodings: u64,
+    /// Stored bodies that wait to be encoded better.
+    pub encodings_waiting: u64,
 }
 
 impl Observer {
@@ -92,7 +98,11 @@ impl Observer {
             )?,
             encodings: gauge(
                 "forebay_encodings_in_progress",
-                "Stored bodies that are being put into a content coding, or wait for it.",
+                "Bodies that are being put into a content coding.",
+            )?,
+            encodings_waiting: gauge(
+                "forebay_encodings_waiting",
+                "Stored bodies that wait to be put into a content coding again, and better.",
             )?,
             registry,
         })
@@ -119,7 +129,14 @@ impl Observer {
             .iter()
             .map(|route| (Arc::clone(&route.name), self.family.of_route(&route.name)))
             .collect();
-        Meters { routes, no_route: self.family.of_route("-"), encoded: self.family.encoded() }
+        let codings = self.family.codings().clone();
+        Meters { routes, no_route: self.family.of_route("-"), codings }
+    }
+
+    /// What content codings have saved, by route and coding.
+    #[must_use]
+    pub fn saved(&self) -> Vec<Saved> {
+        self.family.codings().saved()
     }
 
     /// All metrics, in Prometheus' text format.
@@ -132,6 +149,7 @@ impl Observer {
         set(&self.stored_keys, holdings.keys);
         set(&self.arriving_bytes, holdings.arriving);
         set(&self.encodings, holdings.encodings);
+        set(&self.encodings_waiting, holdings.encodings_waiting);
         let mut families = self.registry.gather();
         families.extend(in_use.families()?);
         Ok(TextEncoder::new().encode_to_string(&families)?)
@@ -143,11 +161,19 @@ impl Meters {
     pub fn count(&self, answered: &Answered) {
         let route = answered.route.as_ref().and_then(|name| self.routes.get(name));
         route.unwrap_or(&self.no_route).count(answered);
+        if let (Some(coded), Some(route)) = (&answered.coded, &answered.route) {
+            self.codings.count_answer(route, coded, answered.bytes);
+        }
     }
 
     /// Counts a body that has been put into a content coding.
     pub fn count_encoded(&self, encoded: &Encoded) {
-        self.encoded.count(encoded);
+        self.codings.count(encoded);
+    }
+
+    /// Counts a body that was not, since too many were.
+    pub fn count_refused_encoding(&self) {
+        self.codings.count_refused();
     }
 }
 
@@ -175,7 +201,7 @@ mod tests {
 
     fn answered(trail: Trail) -> Answered {
         let took = Duration::from_millis(3);
-        Answered { route: Some("all".into()), status: 200, trail, bytes: 10, took }
+        Answered { route: Some("all".into()), status: 200, trail, bytes: 10, coded: None, took }
     }
 
     /// The lines that are not zero after `answered`, without the histogram and what stands still.
@@ -288,7 +314,10 @@ mod tests {
     fn shows_what_the_store_holds() {
         let text = observer()
             .0
-            .text(&Holdings { bytes: 1, keys: 2, arriving: 3, encodings: 4 }, &InUse::default())
+            .text(
+                &Holdings { bytes: 1, keys: 2, arriving: 3, encodings: 4, encodings_waiting: 5 },
+                &InUse::default(),
+            )
             .unwrap();
         for line in ["forebay_stored_bytes 1", "forebay_stored_keys 2", "forebay_arriving_bytes 3"]
         {

@@ -38,8 +38,8 @@ pub struct Serving {
     pub answer: Answer,
     /// The form that the client would have got, had it been made.
     pub missing: Option<Box<Missing>>,
-    /// The coding of the body, if that was made in haste.
-    pub quick: Option<Coding>,
+    /// The coding that the body was put into, and by whom; nothing if it is as the origin sent it.
+    pub made: Option<(Option<Coding>, Maker)>,
 }
 
 /// A form of a stored response that is not made yet.
@@ -122,16 +122,17 @@ fn made(stored: &Stored, coding: Option<Coding>, kept: HeaderMap, wanted: &Wante
         Some(Coded::Kept(made)) => {
             let fields = form.fields(kept.clone(), made.by);
             let mut answer = choose(stored, &fields, &made.body, wanted);
-            let quick = coding.filter(|_| made.by == Maker::Quick);
+            let is_quick = coding.is_some() && made.by == Maker::Quick;
             // Parts of what was made in haste could not be put together: they are cut from the
             // other, if the client can read that.
-            if quick.is_some() && answer.is_of_parts() {
+            if is_quick && answer.is_of_parts() {
                 if takes_as_sent {
                     return as_sent(stored, Form::AsSent, kept, wanted);
                 }
                 answer = Answer::Whole;
             }
-            Serving { fields, body: made.body.clone(), answer, missing: None, quick }
+            let (body, made) = (made.body.clone(), Some((coding, made.by)));
+            Serving { fields, body, answer, missing: None, made }
         }
         Some(Coded::NotSmaller) if !takes_as_sent && coding.is_some() => {
             made(stored, None, kept, wanted)
@@ -140,7 +141,7 @@ fn made(stored: &Stored, coding: Option<Coding>, kept: HeaderMap, wanted: &Wante
         None => {
             let Opened { fields, answer, missing } =
                 unmade(coding, takes_as_sent, &facts(stored, &kept, &stored.body), wanted);
-            Serving { fields, body: stored.body.clone(), answer, missing, quick: None }
+            Serving { fields, body: stored.body.clone(), answer, missing, made: None }
         }
     }
 }
@@ -214,7 +215,7 @@ fn unmade(
 fn as_sent(stored: &Stored, form: Form, kept: HeaderMap, wanted: &Wanted<'_>) -> Serving {
     let (fields, body) = (form.fields(kept, Maker::Origin), stored.body.clone());
     let answer = choose(stored, &fields, &body, wanted);
-    Serving { fields, body, answer, missing: None, quick: None }
+    Serving { fields, body, answer, missing: None, made: None }
 }
 
 /// What of `stored`, with these fields and this body, answers what is `wanted`.

@@ -27,7 +27,7 @@ pub(in crate::edge) fn note_hit(
     stored: &Stored,
     serving: &Serving,
 ) {
-    let Some(coding) = serving.quick else { return };
+    let Some((Some(coding), Maker::Quick)) = serving.made else { return };
     let Some(Coded::Kept(kept)) = stored.body.coded(Some(coding)) else { return };
     let enough = asked.route.policy.compress.upgrade_after;
     if enough == 0 || kept.hit() != enough {
@@ -53,6 +53,7 @@ pub(in crate::edge) fn note_hit(
     if lane.submit(move || job.run()).is_err() {
         // The job was dropped, and with it the note that it is under way.
         debug!("{}: too much waits to be compressed", asked.key);
+        asked.snapshot.meters.count_refused_encoding();
         kept.forget_hits();
     }
 }

@@ -46,11 +46,17 @@ struct UnderWay {
 }
 
 impl Compressor {
-    /// How many bodies are being encoded, or wait for it.
+    /// How many bodies are being encoded.
     #[must_use]
     pub fn under_way(&self) -> u64 {
-        let (improving, streams) = (self.improving().len(), self.streams().len());
-        improving as u64 + streams as u64
+        let running = self.lane.get().and_then(Option::as_ref).map_or(0, Lane::running);
+        (running + self.streams().len()) as u64
+    }
+
+    /// How many bodies wait to be encoded well.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.lane.get().and_then(Option::as_ref).map_or(0, Lane::waiting) as u64
     }
 
     fn improving(&self) -> MutexGuard<'_, HashSet<Task>> {

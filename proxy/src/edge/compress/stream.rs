@@ -37,7 +37,7 @@ pub(in crate::edge) fn of_arriving(
     to: Option<Coding>,
 ) -> Result<Passenger<Failure>, Passenger<Failure>> {
     let task = (Arc::as_ptr(source.flight()).addr(), to);
-    match enter(shared, task, source.flight()) {
+    match enter(shared, asked, task, source.flight()) {
         Some(Entry::Wait(passenger)) => Ok(passenger),
         Some(Entry::Lead(lead, passenger)) => {
             Stream::begin(shared, asked, task, from, source, lead);
@@ -65,7 +65,7 @@ pub(in crate::edge) fn of_stored(
     }
     let task = (stored.body.address()?, to);
     let source = Flight::landed(&stored.body);
-    match enter(shared, task, &source)? {
+    match enter(shared, asked, task, &source)? {
         Entry::Wait(passenger) => Some(passenger),
         Entry::Lead(lead, passenger) => {
             let source = source.board()?;
@@ -76,13 +76,19 @@ pub(in crate::edge) fn of_stored(
 }
 
 /// Joins who is at `task`, or begins it, of `source`; nothing if too much is under way.
-fn enter(shared: &Shared, task: Task, source: &Arc<Flight<Failure>>) -> Option<Entry<Failure>> {
+fn enter(
+    shared: &Shared,
+    asked: &Asked,
+    task: Task,
+    source: &Arc<Flight<Failure>>,
+) -> Option<Entry<Failure>> {
     let mut streams = shared.compressor.streams();
     if let Some(under_way) = streams.get(&task) {
         return under_way.made.board().map(Entry::Wait);
     }
     if streams.len() >= MOST {
-        debug!("too much is being compressed");
+        debug!("{}: too much is being compressed", asked.key);
+        asked.snapshot.meters.count_refused_encoding();
         return None;
     }
     let (lead, passenger) = shared.flights.alone();
