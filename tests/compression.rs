@@ -247,6 +247,11 @@ async fn what_is_not_stored_is_compressed_too_unless_it_may_be_one_persons() {
         let own = edge.send(&taking("br").field(name, value)).await;
         own.answered(200, &text()).lacks("content-encoding");
     }
+    let (_origin, edge) =
+        edge_with("compress = { personal = true }", dynamic("private").field("Set-Cookie", "a=b"))
+            .await;
+    let own = edge.send(&taking("br").field("Authorization", "Basic eA==")).await;
+    own.status(200).has("content-encoding", "br");
     let (_origin, edge) = edge_with("key = { cookies = [] }", dynamic("no-store")).await;
     let reply = edge.send(&taking("br").field("Cookie", "session=1")).await;
     reply.has("content-encoding", "br");

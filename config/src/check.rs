@@ -1,6 +1,6 @@
 //! Turns options into settings, or reports every fault in them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,9 +14,10 @@ use crate::fault::Faults;
 use crate::include::{self, Surroundings};
 use crate::kind::{ByStatus, MediaType, Name, Named, OneOrMany};
 use crate::lint;
-use crate::name;
+use crate::name::{self, NamePattern};
 use crate::options::{self, Options, PRESETS};
 use crate::pattern::{PathPattern, PathPatterns, fit_together};
+use crate::person;
 use crate::routing::{Route, Routes};
 use crate::settings::{
     Admin, BypassIf, Cache, Coding, Compress, KeyRules, Listener, Origin, Policy, QueryRules,
@@ -243,11 +244,12 @@ fn policy(
             cookies: cookies.map(|cookie| cookie.value.clone()).collect(),
             headers: headers.map(|header| header.value.0.to_ascii_lowercase()).collect(),
         },
-        compress: compress(decoder, &options.compress.as_ref()?.value)?,
+        compress: compress(decoder, options)?,
     })
 }
 
-fn compress(decoder: &mut Decoder<'_>, options: &options::Compress) -> Option<Compress> {
+fn compress(decoder: &mut Decoder<'_>, policy: &options::Policy) -> Option<Compress> {
+    let options = &policy.compress.as_ref()?.value;
     let usual = || Compress::USUAL_TYPES.map(str::to_owned).to_vec();
     let mut types = options.types.as_ref().map_or_else(usual, |types| media_types(&types.value.0));
     types.extend(media_types(&options.also_types.as_ref()?.value.0));
@@ -255,8 +257,21 @@ fn compress(decoder: &mut Decoder<'_>, options: &options::Compress) -> Option<Co
         codings: codings(decoder, &options.codings.as_ref()?.value.0),
         types,
         min_size: options.min_size.as_ref()?.value.0,
+        personal: if value(&options.personal)? { Vec::new() } else { personal(policy) },
         upgrade_after: options.upgrade_after.as_ref()?.value.0.into(),
     })
+}
+
+/// The names of the request fields that tell persons apart under `policy`.
+fn personal(policy: &options::Policy) -> Vec<String> {
+    let headers = policy.keyed_headers().map(|header| header.value.0.to_ascii_lowercase());
+    let headers = headers.filter(|name| name == "cookie" || person::is_credential(name));
+    let of_session = |names: &[Written<NamePattern>]| {
+        names.iter().any(|name| person::is_of_session(&name.value.to_string()))
+    };
+    let cookie = policy.keyed_cookies().is_none_or(of_session).then(|| "cookie".to_owned());
+    let all = ["authorization".to_owned()].into_iter().chain(cookie).chain(headers);
+    all.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// The codings of a list, in its order; one that is there twice is reported.

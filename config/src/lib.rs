@@ -16,6 +16,7 @@ pub mod lint;
 mod name;
 mod options;
 mod pattern;
+mod person;
 pub mod reference;
 mod routing;
 mod settings;

@@ -240,11 +240,9 @@ options! {
         /// `"x-br"` then.
         ///
         /// What the origin has put into gzip, br or zstd is used, and read out of it for who wants
-        /// it otherwise. Left as it is, is what may be one person's own, since from the length of a
-        /// page its secrets can be guessed (BREACH): what is not stored and was asked for with
-        /// `Authorization` or cookies, sets one, or says `private`, and what is stored and told
-        /// apart by `Authorization` or by all cookies. So is every status but 200, 203, 404 and
-        /// 410, and what says `no-transform`, or has a digest or a signature.
+        /// it otherwise. Left as they are: what may be one person's own (see `personal`), every
+        /// status but 200, 203, 404 and 410, and what says `no-transform`, or has a digest or a
+        /// signature.
         compress: Compress = Default("{}"),
             example r#"{ codings = ["gzip"], also_types = ["application/x-tile"] }"#;
         /// The numbers of the lints that are not told of this policy; see [Lints](#lints).
@@ -326,6 +324,14 @@ options! {
         also_types: List<MediaType, 0, 64> = Default("[]"), example r#"["application/x-tile"]"#;
         /// The smallest body that is compressed; a smaller one gains nothing.
         min_size: Bytes = Default(r#""1KiB""#), example r#""4KiB""#;
+        /// Whether that is compressed, too, which may be one person's own. Where such a response
+        /// repeats what its client sent, its secrets can be guessed from its length (BREACH), so
+        /// this is for origins that repeat nothing. It may be, if it is not stored and was asked
+        /// for with `Authorization`, or with cookies that the key does not choose, sets a cookie or
+        /// says `private`; and, stored or not, if `key` or `Vary` tells it apart by
+        /// `Authorization`, by all cookies, or by a cookie or field whose name speaks of sessions,
+        /// tokens, logins or API keys.
+        personal: bool = Default("false"), example "true";
         /// After how many answers with a coding that was made quickly it is made again as small as
         /// it gets: br 11, zstd 19, or gzip by libdeflate. A megabyte takes a core some seconds, at
         /// the lowest priority. `0` is never; bodies over 8 MiB stay as they are.

@@ -293,6 +293,9 @@ pub struct Compress {
     pub types: Vec<String>,
     /// The smallest body, in bytes.
     pub min_size: u64,
+    /// The names, in lower case, of the request fields by which a response may be one person's own,
+    /// and is left as it is; none if such are compressed too.
+    pub personal: Vec<String>,
     /// After how many answers what was made quickly is made again as small as it gets; never if
     /// zero.
     pub upgrade_after: u32,

@@ -8,6 +8,7 @@ use crate::condition::{Condition, Wanted};
 use crate::decode::Written;
 use crate::name::NamePattern;
 use crate::options;
+use crate::person::is_of_session;
 use crate::settings::SetCookie;
 
 /// Finds a `ttl` that also holds for requests with credentials.
@@ -127,61 +128,27 @@ pub(super) fn caches_route_of_sessions(route: &Route<'_>, _: &View<'_>) -> Vec<D
     .collect()
 }
 
-/// Finds responses for one person that are compressed.
+/// Finds where responses for one person are compressed.
 pub(super) fn compresses_secrets(policy: &Policy<'_>, _: &View<'_>) -> Vec<Draft> {
-    let options = &policy.at.value;
-    if !options.compresses() {
-        return Vec::new();
-    }
-    let cookies = options.keyed_cookies().into_iter().flatten().filter_map(|cookie| {
-        let name = cookie.value.to_string();
-        let is_bad = is_of_session(&name) && !is_bypassed(options, &name);
-        is_bad.then(|| secret_compressed(policy, cookie, &name))
-    });
-    let headers = options.keyed_headers().filter_map(|header| {
-        let name = header.value.0.as_str();
-        let is_bad = is_credential(name)
-            && !options.bypassing_headers().any(|other| other.eq_ignore_ascii_case(name));
-        is_bad.then(|| secret_compressed(policy, header, name))
-    });
-    cookies.chain(headers).collect()
-}
-
-fn secret_compressed<T>(policy: &Policy<'_>, written: &Written<T>, name: &str) -> Draft {
-    let danger = format!(
-        "\"{name}\" looks as if it told persons apart: on {} a response for one of them is \
-         compressed, and if it repeats what the client sent, its length tells the secrets in it",
-        policy.on_routes()
-    );
-    Draft::at(written, danger, (policy.table(), "compress = { codings = [] }".to_owned()))
-}
-
-/// Whether a field looks as if it told who asks, other than those whose responses are never
-/// compressed.
-fn is_credential(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let is_minded = matches!(name.as_str(), "authorization" | "cookie");
-    !is_minded && (is_of_session(&name) || name.contains("api-key") || name.contains("apikey"))
+    let compress = policy.at.value.compress.as_ref();
+    let codings = compress.and_then(|written| written.value.codings.as_ref());
+    let is_made = codings.is_some_and(|codings| !codings.value.0.is_empty());
+    let personal = compress.and_then(|written| written.value.personal.as_ref());
+    let draft = |personal| {
+        let danger = format!(
+            "what one person gets is compressed on {}: where it repeats what its client sent, its \
+             length tells the secrets in it",
+            policy.on_routes()
+        );
+        let mend = (policy.table_within("compress"), "personal = false".to_owned());
+        Draft::at(personal, danger, mend)
+    };
+    personal.filter(|personal| is_made && personal.value).map(draft).into_iter().collect()
 }
 
 /// Whether every cookie that `name`, perhaps a pattern, means keeps a request from the cache.
 fn is_bypassed(policy: &options::Policy, name: &str) -> bool {
     policy.bypassing_cookies().any(|pattern| pattern.matches(name.as_bytes()))
-}
-
-/// Whether a cookie looks as if it told one person from all others; `name` may be a pattern.
-fn is_of_session(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let words = || name.split(|c: char| !c.is_ascii_alphanumeric());
-    let has = |part: &str| name.contains(part);
-    // An author is no authorisation.
-    let auth = has("authori") || (has("auth") && !has("author"));
-    name.chars().all(|c| c == '*')
-        || auth
-        || has("sess")
-        || has("token")
-        || has("jwt")
-        || words().any(|word| matches!(word, "sid" | "login" | "logged" | "remember"))
 }
 
 /// Finds `Set-Cookie` that is stored.
@@ -196,41 +163,4 @@ pub(super) fn stores_cookies(policy: &Policy<'_>, _: &View<'_>) -> Vec<Draft> {
         Draft::at(written, danger, (policy.table(), "set_cookie = \"strip\"".to_owned()))
     };
     found.filter(|_| policy.at.value.caches()).map(draft).into_iter().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn knows_the_field_of_a_person_by_its_name() {
-        for name in ["X-Api-Key", "X-Auth-User", "X-Session", "X-ApiKey", "Token"] {
-            assert!(is_credential(name), "{name}");
-        }
-        for name in ["Authorization", "Cookie", "X-Tenant", "Accept", "X-Key"] {
-            assert!(!is_credential(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn knows_the_cookie_of_a_session_by_its_name() {
-        for name in [
-            "sessionid",
-            "PHPSESSID",
-            "JSESSIONID",
-            "connect.sid",
-            "sid",
-            "auth_token",
-            "wordpress_logged_in_*",
-            "jwt",
-            "XSRF-TOKEN",
-            "Authorization",
-            "*",
-        ] {
-            assert!(is_of_session(name), "{name}");
-        }
-        for name in ["theme", "lang", "author", "inside", "sidebar", "cart_open", "_ga"] {
-            assert!(!is_of_session(name), "{name}");
-        }
-    }
 }

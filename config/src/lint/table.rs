@@ -116,11 +116,10 @@ pub static LINTS: [Lint; 22] = [
     Lint {
         number: "L014",
         name: "secrets-compressed",
-        title: "responses are compressed that the key keeps for one person",
+        title: "responses are compressed that may be one person's own",
         why: "Where such a response repeats what its client sent, a secret beside it can be \
-              guessed from its length, letter by letter (BREACH). What is told apart by \
-              `Authorization`, or by all cookies, is never compressed; what a named cookie or \
-              another field tells apart is.",
+              guessed from its length, letter by letter (BREACH). Without `compress.personal` they \
+              are left as they are.",
         look: Policy(person::compresses_secrets),
     },
     Lint {

@@ -181,12 +181,6 @@ impl options::Policy {
         self.strategy.as_ref().is_none_or(|strategy| strategy.value != Strategy::Bypass)
     }
 
-    /// Whether anything that is stored is compressed.
-    pub(super) fn compresses(&self) -> bool {
-        let codings = self.compress.as_ref().and_then(|written| written.value.codings.as_ref());
-        self.caches() && codings.is_some_and(|codings| !codings.value.0.is_empty())
-    }
-
     pub(super) fn mode(&self) -> TtlMode {
         self.ttl_mode.as_ref().map_or(TtlMode::Respect, |mode| mode.value)
     }
@@ -213,13 +207,13 @@ impl options::Policy {
     }
 
     /// The names of fields in the key.
-    pub(super) fn keyed_headers(&self) -> impl Iterator<Item = &Written<crate::kind::Token>> {
+    pub(crate) fn keyed_headers(&self) -> impl Iterator<Item = &Written<crate::kind::Token>> {
         let key = self.key.iter().flat_map(|key| &key.value.headers);
         key.flat_map(|headers| &headers.value.0)
     }
 
     /// The names of cookies in the key; nothing if the key is silent about cookies.
-    pub(super) fn keyed_cookies(&self) -> Option<&[Written<NamePattern>]> {
+    pub(crate) fn keyed_cookies(&self) -> Option<&[Written<NamePattern>]> {
         Some(&self.key.as_ref()?.value.cookies.as_ref()?.value.0)
     }
 

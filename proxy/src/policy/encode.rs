@@ -22,14 +22,13 @@ use forebay_config::{self as config, Compress, KeyRules, Policy};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::admit::TARGETED;
-use super::forward::personal;
 use super::identity::{self, Edit};
 use super::request::Ask;
 use crate::field::cache_control::ResponseDirectives;
 use crate::field::coding::{self, Coding};
 use crate::field::etag::{self, Condition, EntityTag};
 use crate::field::vary::Vary;
-use crate::field::{media_type, targeted};
+use crate::field::{cookie, media_type, targeted};
 use crate::stored::{Maker, StoredHead};
 
 /// The fields that speak of the very bytes of a body (RFC 9530, RFC 3230, RFC 1864), or of the
@@ -71,7 +70,8 @@ pub enum AsIs {
     Digest,
     /// It is told apart by who asks, so its length could tell a secret (BREACH).
     Personal,
-    /// It is not stored, and may be one person's own: as with the last, its length could tell.
+    /// It is not stored, and by a field of the request or of the response it may be one person's
+    /// own: as with the last, its length could tell.
     Own,
     /// Its media type is not in the list.
     MediaType,
@@ -91,13 +91,12 @@ impl AsIs {
             Self::NoTransform => "the response says no-transform",
             Self::Digest => "the response has a digest or a signature, which would be wrong after",
             Self::Personal => {
-                "the response is told apart by Authorization or Cookie, and from the length of \
-                 one person's page its secrets can be guessed"
+                "the response is told apart by who asks, and from the length of one person's page \
+                 its secrets can be guessed; compress.personal of the policy allows it"
             }
             Self::Own => {
-                "it is not stored and may be one person's own, by Authorization or Cookie of the \
-                 request or Set-Cookie or private of the response, and from the length of one \
-                 person's page its secrets can be guessed"
+                "it is not stored and may be one person's own, and from the length of one person's \
+                 page its secrets can be guessed; compress.personal of the policy allows it"
             }
             Self::MediaType => "its media type is not one of compress.types of the policy",
             Self::Small => "it is smaller than compress.min_size of the policy",
@@ -146,10 +145,27 @@ pub fn form_for_one(
     length: Option<u64>,
     rules: &Policy,
 ) -> Form {
-    let is_own = personal(&rules.key).any(|name| asked.contains_key(name))
+    if is_own(asked, kept, rules) {
+        Form::AsIs(AsIs::Own)
+    } else {
+        form(ask, head, kept, length, rules)
+    }
+}
+
+/// Whether an answer with the fields `kept` that is not stored may be one person's own, who sent the
+/// fields `asked`.
+fn is_own(asked: &HeaderMap, kept: &HeaderMap, rules: &Policy) -> bool {
+    let personal = &rules.compress.personal;
+    if personal.is_empty() {
+        return false;
+    }
+    let chosen = |pair: cookie::Pair<'_>| {
+        rules.key.cookies.iter().flatten().any(|name| name.matches(pair.name))
+    };
+    personal.iter().any(|name| asked.contains_key(name))
+        || !cookie::pairs(asked).all(chosen)
         || kept.contains_key(header::SET_COOKIE)
-        || said(kept).any(|said| said.private.is_some());
-    if is_own { Form::AsIs(AsIs::Own) } else { form(ask, head, kept, length, rules) }
+        || said(kept).any(|said| said.private.is_some())
 }
 
 impl Form {
@@ -238,7 +254,8 @@ pub fn judge(
     unless(is_small(length, coding, compress), AsIs::Small)?;
     unless(forbids_transforms(kept), AsIs::NoTransform)?;
     unless(OF_BYTES.iter().any(|name| kept.contains_key(name)), AsIs::Digest)?;
-    unless(personal(&rules.key).any(|name| names.contains(&name)), AsIs::Personal)
+    let is_personal = |name: &HeaderName| compress.personal.iter().any(|one| name == one.as_str());
+    unless(names.iter().any(is_personal), AsIs::Personal)
 }
 
 /// Whether a body of `length` that is sent in `coding` is too small to be worth it. Of what is sent
@@ -457,6 +474,30 @@ mod tests {
         check("", &["cookie"], Err(AsIs::Personal));
         check("key = { cookies = ['theme'] }", &["cookie"], Ok(()));
         check("key = { cookies = ['theme'] }", &["authorization"], Err(AsIs::Personal));
+        check("key = { cookies = ['sessionid'] }", &["cookie"], Err(AsIs::Personal));
+        check("key = { headers = ['X-Api-Key'] }", &["x-api-key"], Err(AsIs::Personal));
+        check("compress = { personal = true }", &["authorization", "cookie"], Ok(()));
+    }
+
+    #[test]
+    fn leaves_what_may_be_one_persons_own_as_it_is_where_it_is_not_stored() {
+        let check = |options: &str, asked: &str, kept: &str, expected| {
+            let said = is_own(&head(asked), &head(kept), &rules(options));
+            assert_eq!(said, expected, "{options} {asked} {kept}");
+        };
+        check("", "Accept: a/b", "Cache-Control: no-store", false);
+        for asked in ["Authorization: x", "Cookie: theme=dark"] {
+            check("", asked, "", true);
+            check("compress = { personal = true }", asked, "Set-Cookie: a=b", false);
+        }
+        for kept in ["Set-Cookie: a=b", "Cache-Control: private", "CDN-Cache-Control: private"] {
+            check("", "", kept, true);
+        }
+        let chosen = "key = { cookies = ['theme'] }";
+        check(chosen, "Cookie: theme=dark", "", false);
+        check(chosen, "Cookie: theme=dark; x=y", "", true);
+        check("key = { cookies = ['theme', 'sid'] }", "Cookie: theme=dark", "", true);
+        check("key = { headers = ['X-Api-Key'] }", "X-Api-Key: x", "", true);
     }
 
     #[test]
