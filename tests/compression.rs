@@ -215,6 +215,20 @@ async fn a_part_of_what_was_made_in_haste_is_cut_from_the_plain_body() {
 }
 
 #[tokio::test]
+async fn a_date_does_not_tell_of_which_coding_a_part_is() {
+    let modified = "Sun, 06 Nov 1994 08:49:37 GMT";
+    let answer = Answer::cached(&text(), "max-age=60")
+        .field("Content-Type", "text/plain")
+        .field("Last-Modified", modified);
+    let (_origin, edge) = edge_with("", answer).await;
+    for codings in ["br", "identity", "br"] {
+        let rest = taking(codings).field("Range", "bytes=9-").field("If-Range", modified);
+        edge.send(&rest).await.status(200);
+        edge.send(&taking(codings)).await.status(200);
+    }
+}
+
+#[tokio::test]
 async fn who_has_seen_a_coding_may_change_what_it_is_of() {
     let origin = Origin::start().await;
     origin.answers_by("/a", |request| match request.field("if-match") {

@@ -26,7 +26,7 @@ use crate::policy::sanitised::Sanitised;
 use crate::policy::status::cache_status;
 use crate::policy::{freshen, invalidate, look_up, partial, post};
 use crate::store::shelf::Shelf;
-use crate::stored::{Body, Stored};
+use crate::stored::{Body, Stored, StoredHead};
 
 /// What becomes of an answer.
 #[derive(Clone, Debug, Serialize)]
@@ -193,7 +193,13 @@ impl Forwarded<'_> {
         trail.note_answer(response.status.as_u16(), Ok(()));
         let ask = &self.explainer.decision.ask;
         let length = stored.head.part.and_then(|part| part.complete);
-        let facts = Facts { status: StatusCode::OK, fields: &fields, length, part: None };
+        let facts = Facts {
+            status: StatusCode::OK,
+            fields: &fields,
+            length,
+            part: None,
+            has_forms: admission.compressible,
+        };
         let answer = answer::choose(&ask.method, self.fields, &facts);
         out.status = Some(answer.status(StatusCode::OK).as_u16());
         "the part makes what is stored whole".clone_into(&mut out.because);
@@ -250,7 +256,7 @@ impl Forwarded<'_> {
         out.notes.extend(self.notes(&admission));
         let head = clean.stored(response.status, &admission, self.fields);
         let fields = head.fields.to_map();
-        let status = self.status_of_arriving(response.status, &fields, length, &admission);
+        let status = self.status_of_arriving(&head, length, verdict.is_ok());
         out.status = Some(status.as_u16());
         let browser_ttl = decision.route.policy.browser_ttl;
         let immutable = admission.cache_control.clone().filter(|_| verdict.is_ok());
@@ -303,21 +309,22 @@ impl Forwarded<'_> {
         look_up::serve(stored, &wanted).answer.status(stored.head.status)
     }
 
-    /// The status with which the client gets an answer while it arrives.
+    /// The status with which the client gets an answer with `head` while it arrives.
     fn status_of_arriving(
         &self,
-        status: StatusCode,
-        fields: &HeaderMap,
+        head: &StoredHead,
         length: Option<u64>,
-        admission: &Admission,
+        is_shared: bool,
     ) -> StatusCode {
-        if admission.part.is_some() {
-            return status;
-        }
-        let facts = Facts { status, fields, length, part: None };
-        let answer = answer::choose(&self.explainer.decision.ask.method, self.fields, &facts);
+        let wanted = self.explainer.wanted(self.fields);
+        let look_up::Opened { answer, missing, .. } =
+            look_up::open(head, length, is_shared, &wanted);
         // Several parts are not cut from what is on its way.
-        if matches!(answer, Answer::Parts(_)) { status } else { answer.status(status) }
+        if missing.is_some() || matches!(answer, Answer::Parts(_)) {
+            head.status
+        } else {
+            answer.status(head.status)
+        }
     }
 
     fn of_response(

@@ -58,6 +58,8 @@ pub struct Facts<'a> {
     pub length: Option<u64>,
     /// What part of the whole is stored; `None` if it is the whole.
     pub part: Option<&'a ContentRange>,
+    /// Others get it in other codings, all with one `Last-Modified`.
+    pub has_forms: bool,
 }
 
 /// Says what a request with `method` and `asked` gets of `stored`.
@@ -70,7 +72,7 @@ pub fn choose(method: &Method, asked: &HeaderMap, stored: &Facts<'_>) -> Answer 
     let range = (method == Method::GET && success)
         .then(|| RangeSpec::parse(asked))
         .flatten()
-        .filter(|_| range_applies(asked, stored.fields));
+        .filter(|_| range_applies(asked, stored));
     match stored.part {
         None => range.map_or(Answer::Whole, |range| cut(&range, stored.length)),
         Some(part) => within(range.as_ref(), part),
@@ -92,19 +94,20 @@ fn not_modified(asked: &HeaderMap, stored: &HeaderMap) -> bool {
 }
 
 /// Whether `If-Range`, if it is there, lets `Range` apply (RFC 9110 §13.1.5).
-fn range_applies(asked: &HeaderMap, stored: &HeaderMap) -> bool {
+fn range_applies(asked: &HeaderMap, stored: &Facts<'_>) -> bool {
     if !asked.contains_key(header::IF_RANGE) {
         return true;
     }
     match etag::if_range(asked) {
         Some(IfRange::Tag(theirs)) => {
-            etag::etag(stored).is_some_and(|ours| ours.strong_eq(&theirs))
+            etag::etag(stored.fields).is_some_and(|ours| ours.strong_eq(&theirs))
         }
         Some(IfRange::Date(theirs)) => {
             // A date is a strong validator only if the answer was made after that second
-            // (RFC 9110 §8.8.2.2).
-            date::last_modified(stored) == Some(theirs)
-                && date::date(stored).is_some_and(|sent| sent > theirs)
+            // (RFC 9110 §8.8.2.2), and if there is but one answer with it.
+            !stored.has_forms
+                && date::last_modified(stored.fields) == Some(theirs)
+                && date::date(stored.fields).is_some_and(|sent| sent > theirs)
         }
         Some(IfRange::Invalid) | None => false,
     }
@@ -254,6 +257,7 @@ mod tests {
             fields: &fields,
             length: Some(part.and_then(|part| part.range).map_or(10, ByteRange::length)),
             part: part.as_ref(),
+            has_forms: false,
         };
         choose(method, &head(asked), &facts)
     }
@@ -298,6 +302,18 @@ mod tests {
     }
 
     #[test]
+    fn believes_no_date_of_a_part_where_there_are_other_codings() {
+        let stored = head(TAGGED);
+        let chosen = |has_forms: bool| {
+            let asked = "Range: bytes=2-4 | If-Range: Sun, 06 Nov 1994 08:49:37 GMT";
+            let (status, fields) = (StatusCode::OK, &stored);
+            let facts = Facts { status, fields, length: Some(10), part: None, has_forms };
+            choose(&Method::GET, &head(asked), &facts)
+        };
+        assert_eq!([chosen(false), chosen(true)], [part(2, 4), Answer::Whole]);
+    }
+
+    #[test]
     fn ignores_a_date_beside_a_tag() {
         let asked = "If-None-Match: \"b\" | If-Modified-Since: Mon, 07 Nov 1994 08:49:37 GMT";
         check(asked, TAGGED, Answer::Whole);
@@ -337,7 +353,13 @@ mod tests {
 
     #[test]
     fn cuts_nothing_while_the_length_is_unknown() {
-        let facts = Facts { status: StatusCode::OK, fields: &head(""), length: None, part: None };
+        let facts = Facts {
+            status: StatusCode::OK,
+            fields: &head(""),
+            length: None,
+            part: None,
+            has_forms: false,
+        };
         assert_eq!(choose(&Method::GET, &head("Range: bytes=0-1"), &facts), Answer::Whole);
     }
 
@@ -472,6 +494,7 @@ mod tests {
                 fields: &fields,
                 length: Some(length),
                 part: held.as_ref(),
+                has_forms: false,
             };
             let (first, end) = held
                 .and_then(|part| part.range)

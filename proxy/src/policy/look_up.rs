@@ -121,7 +121,7 @@ fn made(stored: &Stored, coding: Option<Coding>, kept: HeaderMap, wanted: &Wante
     match stored.body.coded(coding) {
         Some(Coded::Kept(made)) => {
             let fields = form.fields(kept.clone(), made.by);
-            let mut answer = choose(stored, &fields, &made.body, wanted);
+            let mut answer = choose(stored, form, &fields, &made.body, wanted);
             let is_quick = coding.is_some() && made.by == Maker::Quick;
             // Parts of what was made in haste could not be put together: they are cut from the
             // other, if the client can read that.
@@ -139,8 +139,8 @@ fn made(stored: &Stored, coding: Option<Coding>, kept: HeaderMap, wanted: &Wante
         }
         Some(Coded::NotSmaller | Coded::Unreadable) => as_sent(stored, Form::AsSent, kept, wanted),
         None => {
-            let Opened { fields, answer, missing } =
-                unmade(coding, takes_as_sent, &facts(stored, &kept, &stored.body), wanted);
+            let sent = facts(stored, form, &kept, &stored.body);
+            let Opened { fields, answer, missing } = unmade(coding, takes_as_sent, &sent, wanted);
             Serving { fields, body: stored.body.clone(), answer, missing, made: None }
         }
     }
@@ -177,7 +177,8 @@ pub fn open(
     } else {
         encode::form_for_one(ask, asked, head, &kept, length, rules)
     };
-    let sent = Facts { status: head.status, fields: &kept, length, part: None };
+    let has_forms = !matches!(form, Form::AsIs(_));
+    let sent = Facts { status: head.status, fields: &kept, length, part: None, has_forms };
     match form {
         Form::AsIs(_) | Form::AsSent => {
             let answer = answer::choose(&ask.method, asked, &sent);
@@ -214,21 +215,28 @@ fn unmade(
 /// What a client gets of the body of `stored` itself, under the fields of `form`.
 fn as_sent(stored: &Stored, form: Form, kept: HeaderMap, wanted: &Wanted<'_>) -> Serving {
     let (fields, body) = (form.fields(kept, Maker::Origin), stored.body.clone());
-    let answer = choose(stored, &fields, &body, wanted);
+    let answer = choose(stored, form, &fields, &body, wanted);
     Serving { fields, body, answer, missing: None, made: None }
 }
 
-/// What of `stored`, with these fields and this body, answers what is `wanted`.
-fn choose(stored: &Stored, fields: &HeaderMap, body: &Body, wanted: &Wanted<'_>) -> Answer {
-    answer::choose(&wanted.ask.method, wanted.fields, &facts(stored, fields, body))
+/// What of `stored`, in this form with these fields and this body, answers what is `wanted`.
+fn choose(
+    stored: &Stored,
+    form: Form,
+    fields: &HeaderMap,
+    body: &Body,
+    wanted: &Wanted<'_>,
+) -> Answer {
+    answer::choose(&wanted.ask.method, wanted.fields, &facts(stored, form, fields, body))
 }
 
-/// `stored`, as far as it decides the answer, with these fields and this body.
-fn facts<'a>(stored: &'a Stored, fields: &'a HeaderMap, body: &Body) -> Facts<'a> {
+/// `stored` in this form, as far as it decides the answer, with these fields and this body.
+fn facts<'a>(stored: &'a Stored, form: Form, fields: &'a HeaderMap, body: &Body) -> Facts<'a> {
     Facts {
         status: stored.head.status,
         fields,
         length: Some(body.length()),
         part: stored.head.part.as_ref(),
+        has_forms: !matches!(form, Form::AsIs(_)),
     }
 }
