@@ -82,6 +82,7 @@ fn enter(
     task: Task,
     source: &Arc<Flight<Failure>>,
 ) -> Option<Entry<Failure>> {
+    shared.compressor.tasks()?;
     let mut streams = shared.compressor.streams();
     if let Some(under_way) = streams.get(&task) {
         return under_way.made.board().map(Entry::Wait);
@@ -108,6 +109,7 @@ struct Stream {
     lead: Lead<Failure>,
     recoder: Option<Recoder>,
     before: u64,
+    after: u64,
     took: Duration,
 }
 
@@ -142,9 +144,9 @@ impl Stream {
             lead,
             recoder: Some(Recoder::new(from, task.1, limit)),
             before: 0,
+            after: 0,
             took: Duration::ZERO,
         };
-        // Without threads the lead is dropped, and who waits is told that it broke off.
         if let Some(tasks) = shared.compressor.tasks() {
             tasks.spawn(stream.run());
         }
@@ -153,6 +155,7 @@ impl Stream {
     async fn run(mut self) {
         match self.relay().await {
             Ok(()) => {
+                self.count();
                 // Kept before the end is told: who has the whole of it may ask again at once.
                 self.keep();
                 self.lead.flight().end(End::Whole);
@@ -209,10 +212,11 @@ impl Stream {
         Ok(())
     }
 
-    async fn push(&self, piece: Bytes) -> Result<(), Stopped> {
+    async fn push(&mut self, piece: Bytes) -> Result<(), Stopped> {
         if piece.is_empty() {
             return Ok(());
         }
+        self.after += piece.len() as u64;
         let pushed = self.lead.flight().push(piece).await;
         pushed.map_err(|Abandoned| Stopped::Abandoned)
     }
@@ -221,21 +225,15 @@ impl Stream {
     fn keep(&self) {
         let made = self.lead.flight().kept().map(Body::new);
         if let Some(made) = made {
-            let coded = if self.is_smaller(&made) {
+            // What a client can read at all is worth keeping.
+            let coded = if self.task.1.is_none() || self.after < self.before {
                 Coded::Kept(Kept::new(made.clone(), Maker::Quick))
             } else {
                 Coded::NotSmaller
             };
-            self.count(made.length());
             self.attach(&coded);
             self.lead.flight().hand_over(made);
         }
-    }
-
-    /// Whether it is worth keeping `made`: what a client can read at all is.
-    fn is_smaller(&self, made: &Body) -> bool {
-        let (_, to) = self.task;
-        to.is_none() || made.length() < self.before
     }
 
     fn attach(&self, coded: &Coded) {
@@ -245,9 +243,10 @@ impl Stream {
         }
     }
 
-    fn count(&self, after: u64) {
+    fn count(&self) {
         let (_, coding) = self.task;
-        let (route, before, took) = (Arc::clone(&self.route), self.before, self.took);
+        let (route, before) = (Arc::clone(&self.route), self.before);
+        let (after, took) = (self.after, self.took);
         self.snapshot.meters.count_encoded(&Encoded { route, coding, before, after, took });
     }
 }
