@@ -12,12 +12,13 @@ SUITE_TEST := passes_the_http_cache_tests_suite
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
-# A dependency is built with cmake; the conformance suite runs on Node.
+# A dependency is built with cmake. The tests run Node for the conformance suite, and Chromium and
+# curl as clients.
 to-build:
 	@.ci/need cargo=cargo cc=gcc c++=g++ cmake=cmake
 
 to-test: to-build
-	@.ci/need node=nodejs npm=npm
+	@.ci/need node=nodejs npm=npm chromium=chromium curl=curl
 
 run: to-build ## Run the demo: a sample origin, the edge before it, the admin listener
 	$(CARGO) run -p forebay -- demo
@@ -40,7 +41,7 @@ lint: to-build ## Check the lints
 unit: to-build ## Run the tests inside the crates only
 	$(CARGO) test --workspace --lib --bins
 
-e2e: to-build ## Run the end-to-end tests without the conformance suite
+e2e: to-test ## Run the end-to-end tests without the conformance suite
 	$(CARGO) test -p forebay --test e2e -- --skip $(SUITE_TEST)
 
 conformance: to-test ## Run the released HTTP cache conformance suite

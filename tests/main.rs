@@ -5,11 +5,14 @@
 mod support;
 
 mod admin;
+mod browser;
 mod cdn;
 mod cli;
+mod codings;
 mod collapse;
 mod compression;
 mod conformance;
+mod curl;
 mod explain;
 mod failing;
 mod forwarding;

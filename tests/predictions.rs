@@ -7,34 +7,13 @@ use forebay::key::Target;
 use forebay::time;
 use proptest::prelude::*;
 use proptest::sample::select;
-use proptest::strategy::ValueTree as _;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::Value;
 
 use crate::support::cases::{Asked, Said, answers, requests, settings};
-use crate::support::{Edge, Origin, Reply, Request, Setup, soon};
-
-/// Draws the same again for the same seed.
-struct Drawer(TestRunner);
-
-impl Drawer {
-    fn new(seed: u64) -> Self {
-        let mut bytes = [0; 32];
-        bytes[..8].copy_from_slice(&seed.to_le_bytes());
-        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-        Self(TestRunner::new_with_rng(Config::default(), rng))
-    }
-
-    fn draw<T: std::fmt::Debug>(&mut self, strategy: &impl Strategy<Value = T>) -> T {
-        strategy.new_tree(&mut self.0).expect("nothing is filtered out").current()
-    }
-}
+use crate::support::{Drawer, Edge, Origin, Reply, Request, Setup, number, soon};
 
 /// How many settings are tried, and requests with each.
 fn measure() -> (u64, u64, u64) {
-    let number = |name: &str, usual: u64| {
-        std::env::var(name).map_or(usual, |text| text.parse().expect("a number"))
-    };
     (number("EXPLAIN_SEED", 1), number("EXPLAIN_EDGES", 12), number("EXPLAIN_REQUESTS", 40))
 }
 

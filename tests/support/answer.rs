@@ -35,8 +35,22 @@ enum Body {
         rest: Vec<u8>,
     },
     Endless,
+    /// One piece after another, each in a write of its own and each when its gate, if it has one,
+    /// is open.
+    Pieces {
+        pieces: Vec<(Vec<u8>, Option<Gate>)>,
+        framing: Framing,
+    },
     /// No head of ours at all.
     Steps(Vec<Step>, After),
+}
+
+/// How the end of a body is told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Framing {
+    Sized,
+    Chunked,
+    UntilClose,
 }
 
 /// One thing that the origin does on the connection.
@@ -108,6 +122,20 @@ impl Answer {
     pub(crate) fn held(first: &str, gate: &Gate, rest: &str) -> Self {
         let (first, rest) = (first.as_bytes().to_vec(), rest.as_bytes().to_vec());
         Self::with(200, Body::Held { first, gate: gate.clone(), rest })
+    }
+
+    /// Sends the pieces one by one.
+    pub(crate) fn pieces(pieces: Vec<Vec<u8>>, framing: Framing) -> Self {
+        let pieces = pieces.into_iter().map(|piece| (piece, None)).collect();
+        Self::with(200, Body::Pieces { pieces, framing })
+    }
+
+    /// Sends chunks one by one, each when its gate is open.
+    pub(crate) fn gated(pieces: &[(&str, &Gate)]) -> Self {
+        let owned =
+            |(piece, gate): &(&str, &Gate)| (piece.as_bytes().to_vec(), Some((*gate).clone()));
+        let pieces = pieces.iter().map(owned).collect();
+        Self::with(200, Body::Pieces { pieces, framing: Framing::Chunked })
     }
 
     pub(crate) fn endless() -> Self {
@@ -231,6 +259,7 @@ impl Answer {
                 let framing = "Transfer-Encoding: chunked\r\n".to_owned();
                 (framing, vec![Step::SendForever(chunk)], After::Close)
             }
+            Body::Pieces { pieces, framing } => in_pieces(pieces, *framing),
             Body::Steps(steps, after) => (String::new(), steps.clone(), *after),
         }
     }
@@ -243,6 +272,7 @@ impl Answer {
             | Body::UntilClose(_)
             | Body::Cut { .. }
             | Body::Endless
+            | Body::Pieces { .. }
             | Body::Steps(..) => 0,
         }
     }
@@ -258,6 +288,31 @@ impl Answer {
         head.push_str(framing);
         head.push_str("\r\n");
         head.into_bytes()
+    }
+}
+
+/// The framing of `pieces`, what is done to send them, and what becomes of the connection.
+fn in_pieces(pieces: &[(Vec<u8>, Option<Gate>)], framing: Framing) -> (String, Vec<Step>, After) {
+    let as_sent = |piece: &[u8]| match framing {
+        Framing::Sized | Framing::UntilClose => piece.to_vec(),
+        Framing::Chunked => [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat(),
+    };
+    let mut steps = Vec::new();
+    // An empty chunk would be the last.
+    for (piece, gate) in pieces.iter().filter(|(piece, _)| !piece.is_empty()) {
+        steps.extend(gate.clone().map(Step::Wait));
+        steps.push(Step::Send(as_sent(piece)));
+    }
+    match framing {
+        Framing::Sized => {
+            let length: usize = pieces.iter().map(|(piece, _)| piece.len()).sum();
+            (format!("Content-Length: {length}\r\n"), steps, After::Keep)
+        }
+        Framing::Chunked => {
+            steps.push(Step::Send(b"0\r\n\r\n".to_vec()));
+            ("Transfer-Encoding: chunked\r\n".to_owned(), steps, After::Keep)
+        }
+        Framing::UntilClose => ("Connection: close\r\n".to_owned(), steps, After::Close),
     }
 }
 

@@ -2,7 +2,9 @@
 //! real edge, and clients that hide nothing of what they are sent.
 
 mod answer;
+mod browser;
 pub(crate) mod cases;
+mod drawer;
 mod edge;
 mod frames;
 mod gate;
@@ -13,7 +15,9 @@ mod reply;
 mod request;
 mod tls;
 
-pub(crate) use answer::{Answer, in_seconds, seconds_ago};
+pub(crate) use answer::{Answer, Framing, in_seconds, seconds_ago};
+pub(crate) use browser::Browser;
+pub(crate) use drawer::{Drawer, number};
 pub(crate) use edge::{Edge, Setup, run_forebay};
 pub(crate) use frames::{Frames, Outcome};
 pub(crate) use gate::Gate;
