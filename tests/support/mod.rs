@@ -2,6 +2,7 @@
 //! real edge, and clients that hide nothing of what they are sent.
 
 mod answer;
+pub(crate) mod bodies;
 mod browser;
 pub(crate) mod cases;
 mod drawer;
