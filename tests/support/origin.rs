@@ -203,6 +203,8 @@ impl Drop for Origin {
 
 /// Answers the requests of one connection until either side ends it.
 async fn converse(stream: TcpStream, connection: usize, shared: &Shared) -> io::Result<()> {
+    // Or each further piece of an answer waits until the one before is acknowledged.
+    stream.set_nodelay(true)?;
     let mut stream = BufReader::new(stream);
     while let Some(mut request) = read_head(&mut stream, connection).await? {
         let path = request.path().to_owned();
