@@ -7,7 +7,7 @@ SUITE_TEST := passes_the_http_cache_tests_suite
 
 .DEFAULT_GOAL := help
 .PHONY: help run test fmt lint unit e2e conformance conformance-current docs fuzz \
-	bench-codings bench-routes to-build to-test
+	bench-codings bench-compress bench-routes to-build to-test
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -56,6 +56,11 @@ conformance-current: ## Run the current suite: make conformance-current SUITE=..
 
 bench-codings: to-build ## Measure how fast and how small the content codings are made
 	$(CARGO) bench -p forebay --bench codings -- --sample-size 10 --measurement-time 2
+
+bench-compress: to-build ## Measure compressed answers against nginx: hits, cold, and bytes
+	@.ci/need nginx=nginx wrk=wrk curl=curl brotli=brotli openssl=openssl
+	$(CARGO) build --release -p forebay
+	benches/compress.sh
 
 bench-routes: ## Measure how long it takes to find a route among many
 	$(CARGO) bench -p forebay-config --bench routes

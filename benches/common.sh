@@ -35,3 +35,7 @@ await() { # url
   curl -sf -o /dev/null --retry 50 --retry-delay 0 --retry-all-errors --retry-max-time 10 "$1" ||
     { echo "no answer from $1" >&2; cat "$dir/nginx.log" >&2; exit 2; }
 }
+
+# Clock ticks that a process and its children have used, 100 a second.
+ticks() { local sum=0; for pid in "$1" $(pgrep -P "$1" || true); do
+  sum=$((sum + $(awk '{ print $14 + $15 }' "/proc/$pid/stat"))); done; echo "$sum"; }

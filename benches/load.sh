@@ -28,9 +28,6 @@ taskset -c 0 nginx -p "$dir" -c "$dir/nginx.conf" & nginx=$!
 taskset -c 0 "$forebay" serve --config "$dir/forebay.toml" >"$dir/forebay.out" & edge=$!
 for at in 18801/body 18802/a 18803/a; do await "http://127.0.0.1:$at"; done
 
-# Clock ticks that a process and its children have used, 100 a second.
-ticks() { local sum=0; for pid in "$1" $(pgrep -P "$1" || true); do
-  sum=$((sum + $(awk '{ print $14 + $15 }' "/proc/$pid/stat"))); done; echo "$sum"; }
 run() { # name, process, port
   local before after rate count
   before=$(ticks "$2")
