@@ -92,8 +92,10 @@ pub(crate) enum Kept {
     Yes,
     /// As something else has it: a tag, what came before.
     Maybe,
-    /// Not, or as it is.
+    /// Not, and yet it may be coded on its way.
     No,
+    /// It is left as it is.
+    AsIs,
 }
 
 /// The origin's own part in codings.
@@ -101,8 +103,10 @@ pub(crate) enum Kept {
 pub(crate) enum OfOrigin {
     /// It makes none.
     Plain,
-    /// It makes one of these, the first that is asked for, and says that it depends on that.
+    /// It makes the last of these that is asked for, and says that it depends on that.
     AsAsked,
+    /// It always makes this one, and says nothing of that.
+    Always(Coding),
 }
 
 /// What a path is answered with: its first body, and its second one from some point on.
@@ -142,17 +146,18 @@ const CACHE_CONTROL: [(&str, Kept); 9] = [
     ("max-age=0", Kept::Maybe),
     ("no-cache", Kept::Maybe),
     ("max-age=0, stale-while-revalidate=60", Kept::Maybe),
-    ("max-age=600, no-transform", Kept::No),
-    ("private, max-age=600", Kept::No),
+    ("max-age=600, no-transform", Kept::AsIs),
+    ("private, max-age=600", Kept::AsIs),
     ("no-store", Kept::No),
 ];
 
 impl Resource {
-    /// Whether the edge compresses each of its bodies that is at least a KiB long.
+    /// Whether the edge brings each of its bodies into the coding that is liked best, if it is not
+    /// too small.
     pub(crate) fn is_compressible(&self) -> bool {
         let (_, is_of_type) =
             MEDIA_TYPES.iter().find(|(name, _)| *name == self.media_type).expect("one of them");
-        *is_of_type && self.kept != Kept::No && self.vary != Some("Cookie")
+        *is_of_type && self.kept != Kept::AsIs && self.vary != Some("Cookie")
     }
 
     /// What the origin answers when it has the body with that number.
@@ -196,6 +201,7 @@ impl Resource {
     fn coding(&self, request: &Received) -> Option<Coding> {
         match self.of_origin {
             OfOrigin::Plain => None,
+            OfOrigin::Always(coding) => Some(coding),
             OfOrigin::AsAsked => {
                 let asked = request.field("accept-encoding")?;
                 Coding::ALL.into_iter().rev().find(|coding| takes(&asked, coding.token()))
@@ -212,7 +218,11 @@ pub(crate) fn resources() -> impl Strategy<Value = Resource> {
         prop_oneof![3 => Just(Some("")), 1 => Just(Some("W/")), 1 => Just(None)],
         any::<bool>(),
     );
-    let of_origin = prop_oneof![4 => Just(OfOrigin::Plain), 1 => Just(OfOrigin::AsAsked)];
+    let of_origin = prop_oneof![
+        3 => Just(OfOrigin::Plain),
+        1 => Just(OfOrigin::AsAsked),
+        1 => select(&Coding::ALL[..]).prop_map(OfOrigin::Always),
+    ];
     let framing = select(&[Framing::Sized, Framing::Chunked, Framing::UntilClose][..]);
     ([bodies(), bodies()], said, of_origin, framing, 1..8_usize).prop_map(
         |(bodies, (media, cache, vary, tag, last_modified), of_origin, framing, most_pieces)| {
