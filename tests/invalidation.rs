@@ -1,6 +1,6 @@
 //! What a change makes of stored responses (RFC 9111 section 4.4).
 
-use crate::support::{Answer, Edge, Origin, Request};
+use crate::support::{Answer, Edge, Gate, Origin, Request, soon};
 
 /// Stores `/a` and `/b`, sends one request for `/a`, and says whether each is still there.
 async fn left_after(request: &Request, answer: Answer) -> (bool, bool) {
@@ -83,4 +83,29 @@ async fn every_variant_is_invalidated() {
         let reply = edge.get_with("/a", "Accept-Language", language).await;
         assert!(reply.cache_status_value("fwd").is_some(), "{language}: {reply}");
     }
+}
+
+#[tokio::test]
+async fn who_asks_after_a_change_waits_for_nothing_that_was_asked_before() {
+    let (origin, gate) = (Origin::start().await, Gate::closed());
+    let held = gate.clone();
+    origin.answers_by("/a", move |request| match (request.method.as_str(), request.earlier) {
+        ("POST", _) => Answer::status(204),
+        (_, 0) => Answer::cached("old", "max-age=60").when_open(&held),
+        _ => Answer::cached("new", "max-age=60"),
+    });
+    let edge = Edge::before(&origin).await;
+    let mut before = edge.connect().await;
+    before.send(Request::get("/a").http1()).await;
+    let asked = async {
+        while origin.count("/a") == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("the origin to be asked", asked).await;
+    edge.send(&Request::new("POST", "/a").body("x")).await.status(204);
+    edge.get("/a").await.answered(200, "new");
+    gate.open();
+    before.reply("GET").await.answered(200, "old");
+    edge.get("/a").await.answered(200, "new").hit();
 }

@@ -93,11 +93,11 @@ impl Reply {
         reply
     }
 
-    /// A stored response whose body is being made anew, under these `fields`.
+    /// A stored response whose body is being made anew, if one is wanted, under these `fields`.
     pub(super) fn being_made(
         stored: &Stored,
         fields: HeaderMap,
-        body: Passenger<Failure>,
+        body: Option<Passenger<Failure>>,
         now: Timestamp,
     ) -> Self {
         let mut reply = Self {
@@ -106,7 +106,7 @@ impl Reply {
             ttl: Some(stored.head.freshness.ttl(now)),
             is_shared: true,
             length: None,
-            body: Source::Arriving(body, 0, u64::MAX),
+            body: body.map_or(Source::Nothing, |body| Source::Arriving(body, 0, u64::MAX)),
             coded: None,
         };
         reply.set_age(stored.head.freshness.age(now));

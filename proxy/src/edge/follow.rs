@@ -64,13 +64,15 @@ fn reply(
     now: Timestamp,
 ) -> Reply {
     compress::note_hit(shared, asked, stored, &serving);
-    let missing = serving.missing.take().filter(|_| asked.ask.method == Method::GET);
-    if let Some(missing) = missing
-        && let Missing { coding, fields } = *missing
-        && let Some(body) = compress::of_stored(shared, asked, stored, coding)
-    {
-        let reply = Reply::being_made(stored, fields, body, now);
-        return reply.made(coding, Some(stored.body.length()));
+    if let Some(missing) = serving.missing.take() {
+        let Missing { coding, fields } = *missing;
+        let of_body = || compress::of_stored(shared, asked, stored, coding);
+        let body = (asked.ask.method == Method::GET).then(of_body);
+        // What it would have been is all that HEAD asks.
+        if let None | Some(Some(_)) = body {
+            let reply = Reply::being_made(stored, fields, body.flatten(), now);
+            return reply.made(coding, Some(stored.body.length()));
+        }
     }
     let coding = serving.made.and_then(|(coding, _)| coding);
     Reply::stored(stored, serving, now).made(coding, Some(stored.body.length()))
@@ -90,7 +92,8 @@ fn revalidate(shared: &Arc<Shared>, asked: &Asked, stored: &Stored, fields: &Hea
     let names = stored.head.selecting.names().to_vec();
     let selecting = Selecting::new(&names, &fields);
     let generation = asked.snapshot.generation;
-    let key = FlightKey { key: asked.key.clone(), generation, selecting, range: None };
+    let changed = shared.store.changed(&asked.key);
+    let key = FlightKey { key: asked.key.clone(), generation, changed, selecting, range: None };
     if let Entry::Lead(lead, _) = shared.flights.enter(key) {
         let forward = Forward::new(Fwd::Stale, Some(stored.clone()), names);
         let order = Order::new(Arc::new(asked), Arc::new(fields), forward);
@@ -202,6 +205,7 @@ impl Forwarding<'_> {
         FlightKey {
             key: self.asked.key.clone(),
             generation: self.asked.snapshot.generation,
+            changed: self.shared.store.changed(&self.asked.key),
             selecting: Selecting::new(names, &self.fields),
             range: range.map(|range| Bytes::copy_from_slice(range.as_bytes())),
         }
@@ -349,10 +353,15 @@ impl Forwarding<'_> {
             look_up::open(&arriving.head, arriving.length, is_shared, &wanted);
         let mut body = (passenger, arriving.length);
         let mut coding = None;
-        if let Some(missing) = missing.filter(|_| ask.method == Method::GET) {
-            let (from, to) = (arriving.head.coding, missing.coding);
+        if let Some(missing) = missing {
             let (source, length) = body;
-            body = match compress::of_arriving(self.shared, &self.asked, source, from, to) {
+            let to = missing.coding;
+            let made = if ask.method == Method::HEAD {
+                Ok(source)
+            } else {
+                compress::of_arriving(self.shared, &self.asked, source, arriving, to)
+            };
+            body = match made {
                 Ok(made) => {
                     (fields, coding) = (missing.fields, to);
                     (made, None)

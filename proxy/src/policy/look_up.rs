@@ -202,9 +202,9 @@ fn unmade(
     if choose(&Facts { fields: &fields, ..*sent }) == Answer::NotModified {
         return Opened { fields, answer: Answer::NotModified, missing: None };
     }
-    let answer = choose(sent);
-    // A part of the other is right as well, if the client can read it.
-    let wants_whole = answer == Answer::Whole || !takes_as_sent;
+    // A part of the other is right as well, or that the client has it, if the client can read it.
+    let answer = if takes_as_sent { choose(sent) } else { Answer::Whole };
+    let wants_whole = answer == Answer::Whole;
     Opened {
         fields: Form::AsSent.fields(sent.fields.clone(), Maker::Origin),
         answer,

@@ -109,15 +109,21 @@ impl Memory {
         since: Epoch,
         add: impl FnOnce(Shelf) -> Shelf,
     ) -> Result<(), Outdated> {
+        let digest = key.digest();
+        let is_outdated = || self.invalidated.get(&digest).is_some_and(|at| at > since);
+        // What was stored since is newer.
+        if is_outdated() {
+            return Err(Outdated);
+        }
         self.shelves.entry_by_ref(key).and_upsert_with(|shelf| {
             shelf.map_or_else(|| Shelf::new(stored.clone()), |shelf| add(shelf.into_value()))
         });
         if stored.size() > HOLD_AT_ONCE {
             self.shelves.run_pending_tasks();
         }
-        // Looked at after storing: an invalidation notes itself before it removes, so that one of
-        // the two sees the other.
-        if self.invalidated.get(&key.digest()).is_some_and(|at| at > since) {
+        // Looked at again after storing: an invalidation notes itself before it removes, so that one
+        // of the two sees the other.
+        if is_outdated() {
             self.shelves.invalidate(key);
             return Err(Outdated);
         }
@@ -138,6 +144,13 @@ impl Memory {
         let at = Epoch(self.epoch.fetch_add(1, Ordering::SeqCst) + 1);
         self.invalidated.insert(key.digest(), at);
         self.shelves.invalidate(key);
+    }
+
+    /// How many invalidations there had been when `key` was last invalidated; zero if it was not, or
+    /// too long ago to matter to what is on its way.
+    #[must_use]
+    pub fn changed(&self, key: &Key) -> u64 {
+        self.invalidated.get(&key.digest()).map_or(0, |Epoch(at)| at)
     }
 
     /// How many keys have something stored.

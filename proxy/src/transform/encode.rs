@@ -82,8 +82,10 @@ impl Encoder {
         Self::sized(coding, effort, None)
     }
 
-    /// An encoder for a body of exactly `length` bytes, where that is known.
-    fn sized(coding: Coding, effort: Effort, length: Option<u64>) -> Self {
+    /// An encoder for a body of exactly `length` bytes, where that is known: it takes less memory
+    /// for a short one.
+    #[must_use]
+    pub fn sized(coding: Coding, effort: Effort, length: Option<u64>) -> Self {
         let codec = match coding {
             Coding::Br => Codec::Br(Box::new(brotli(effort, length))),
             Coding::Gzip => Codec::Gzip(Compress::new_gzip(gzip_level(effort), GZIP_WINDOW)),

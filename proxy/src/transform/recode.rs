@@ -29,6 +29,7 @@ pub struct Recoder {
     encoder: Option<Encoder>,
     /// It has been given something that is not flushed.
     holds: bool,
+    plain: u64,
 }
 
 impl Recoder {
@@ -36,10 +37,23 @@ impl Recoder {
     /// plain body. At most `limit` bytes of that may there be, where it has to be decoded.
     #[must_use]
     pub fn new(from: Option<Coding>, to: Option<Coding>, limit: u64) -> Self {
+        Self::sized(from, to, limit, None)
+    }
+
+    /// The same for a body of exactly `length` bytes as it comes, if that is known.
+    #[must_use]
+    pub fn sized(
+        from: Option<Coding>,
+        to: Option<Coding>,
+        limit: u64,
+        length: Option<u64>,
+    ) -> Self {
+        let plain = length.filter(|_| from.is_none());
         Self {
             decoder: from.map(|from| Decoder::new(from, limit)),
-            encoder: to.map(|to| Encoder::new(to, Effort::Quick)),
+            encoder: to.map(|to| Encoder::sized(to, Effort::Quick, plain)),
             holds: false,
+            plain: 0,
         }
     }
 
@@ -57,10 +71,17 @@ impl Recoder {
         };
         let Some(plain) = plain else { return Ok(None) };
         self.holds = true;
+        self.plain += plain.len() as u64;
         Ok(Some(match &mut self.encoder {
             Some(encoder) => encoder.write(&plain)?,
             None => plain,
         }))
+    }
+
+    /// How many bytes of the plain body it has seen.
+    #[must_use]
+    pub const fn plain(&self) -> u64 {
+        self.plain
     }
 
     /// Gives what the client lacks to read everything that was taken so far.

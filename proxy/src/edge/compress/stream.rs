@@ -8,7 +8,7 @@ use log::debug;
 use tokio::time::timeout;
 
 use super::{Task, UnderWay};
-use crate::collapse::{Abandoned, End, Entry, Flight, Lead, Passenger};
+use crate::collapse::{Abandoned, Arriving, End, Entry, Flight, Lead, Passenger};
 use crate::edge::decide::Asked;
 use crate::edge::{Shared, Snapshot};
 use crate::event::{Encoded, Failure};
@@ -23,8 +23,8 @@ const MOST: usize = 128;
 /// rest takes its time. To flush each piece would make less of them.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Has what `source` brings, which is in the coding `from`, put into the coding `to`, or joins who
-/// has it done; nothing is the plain body.
+/// Has the answer that is `arriving`, and that `source` brings, put into the coding `to`, or joins
+/// who has it done; nothing is the plain body.
 ///
 /// # Errors
 ///
@@ -33,14 +33,15 @@ pub(in crate::edge) fn of_arriving(
     shared: &Arc<Shared>,
     asked: &Asked,
     source: Passenger<Failure>,
-    from: Option<Coding>,
+    arriving: &Arriving,
     to: Option<Coding>,
 ) -> Result<Passenger<Failure>, Passenger<Failure>> {
     let task = (Arc::as_ptr(source.flight()).addr(), to);
     match enter(shared, asked, task, source.flight()) {
         Some(Entry::Wait(passenger)) => Ok(passenger),
         Some(Entry::Lead(lead, passenger)) => {
-            Stream::begin(shared, asked, task, from, source, lead);
+            let sent = (arriving.head.coding, arriving.length);
+            Stream::begin(shared, asked, task, sent, source, lead);
             Ok(passenger)
         }
         None => Err(source),
@@ -69,7 +70,8 @@ pub(in crate::edge) fn of_stored(
         Entry::Wait(passenger) => Some(passenger),
         Entry::Lead(lead, passenger) => {
             let source = source.board()?;
-            Stream::begin(shared, asked, task, stored.head.coding, source, lead);
+            let sent = (stored.head.coding, Some(stored.body.length()));
+            Stream::begin(shared, asked, task, sent, source, lead);
             Some(passenger)
         }
     }
@@ -108,7 +110,9 @@ struct Stream {
     source: Passenger<Failure>,
     lead: Lead<Failure>,
     recoder: Option<Recoder>,
+    /// Bytes as they came, plain, and as they are made.
     before: u64,
+    plain: u64,
     after: u64,
     took: Duration,
 }
@@ -129,7 +133,7 @@ impl Stream {
         shared: &Arc<Shared>,
         asked: &Asked,
         task: Task,
-        from: Option<Coding>,
+        (from, length): (Option<Coding>, Option<u64>),
         source: Passenger<Failure>,
         lead: Lead<Failure>,
     ) {
@@ -142,8 +146,9 @@ impl Stream {
             task,
             source,
             lead,
-            recoder: Some(Recoder::new(from, task.1, limit)),
+            recoder: Some(Recoder::sized(from, task.1, limit, length)),
             before: 0,
+            plain: 0,
             after: 0,
             took: Duration::ZERO,
         };
@@ -181,6 +186,7 @@ impl Stream {
             }
         }
         let Some(recoder) = self.recoder.take() else { return Ok(()) };
+        self.plain = recoder.plain();
         let rest = timed(&mut self.took, || recoder.finish())?;
         self.push(rest).await
     }
@@ -226,7 +232,7 @@ impl Stream {
         let made = self.lead.flight().kept().map(Body::new);
         if let Some(made) = made {
             // What a client can read at all is worth keeping.
-            let coded = if self.task.1.is_none() || self.after < self.before {
+            let coded = if self.task.1.is_none() || self.after < self.plain {
                 Coded::Kept(Kept::new(made.clone(), Maker::Quick))
             } else {
                 Coded::NotSmaller
