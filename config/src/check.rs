@@ -259,6 +259,7 @@ fn compress(decoder: &mut Decoder<'_>, policy: &options::Policy) -> Option<Compr
         min_size: options.min_size.as_ref()?.value.0,
         personal: if value(&options.personal)? { Vec::new() } else { personal(policy) },
         upgrade_after: options.upgrade_after.as_ref()?.value.0.into(),
+        dictionaries: value(&options.dictionaries)?,
     })
 }
 

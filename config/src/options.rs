@@ -336,6 +336,15 @@ options! {
         /// it gets: br 11, zstd 19, or gzip by libdeflate. A megabyte takes a core some seconds, at
         /// the lowest priority. `0` is never; bodies over 8 MiB stay as they are.
         upgrade_after: Answers = Default("4"), example "0";
+        /// Whether a new version of a file is sent as what differs from the version that a client
+        /// has, in the codings `dcb` and `dcz` (RFC 9842). Versions are files whose paths differ in
+        /// a hash alone, such as `/app.3f2a9b1c.js` and `/app.77e0d142.js`; browsers are told in
+        /// `Use-As-Dictionary` to keep one for the other, and say in `Available-Dictionary` which
+        /// they have. The origin sees nothing of it.
+        ///
+        /// Files from 1 KiB to 8 MiB take part, of those that are compressed. The former versions
+        /// are kept in a sixteenth of `cache.memory`, beside it.
+        dictionaries: bool = Default("false"), example "true";
     }
 
     /// Where some requests go, and under which policy.

@@ -299,6 +299,8 @@ pub struct Compress {
     /// After how many answers what was made quickly is made again as small as it gets; never if
     /// zero.
     pub upgrade_after: u32,
+    /// Whether versions of a file are sent as what differs from each other.
+    pub dictionaries: bool,
 }
 
 impl Compress {

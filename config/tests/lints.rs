@@ -322,6 +322,7 @@ fn l006_files_of_a_built_in_policy() {
             immutable = ["**/*.[0-9a-f]{8,}.*"]
             key       = { cookies = [] }
             bypass_if = { headers = ["Authorization"] }
+            compress  = { dictionaries = true }
             types = ["text/css", "text/javascript"]
     forebay.toml:8:18: L011 pattern-loose: routes[0].match.path: "/**/*.{css,js}" begins below any folder: /account/*.{css,js} goes this way as well
         in [routes.match] of "all":

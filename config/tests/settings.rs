@@ -464,7 +464,8 @@ fn no_restart_is_needed_for_the_same_in_other_words_nor_for_anything_else() {
 fn what_is_compressed_goes_without_saying() {
     let compress = policy("", "api").compress;
     assert_eq!(compress.codings, [Coding::Br, Coding::Zstd, Coding::Gzip]);
-    assert_eq!(compress.min_size, 1024);
+    assert_eq!((compress.min_size, compress.dictionaries), (1024, false));
+    assert!(policy("", "static").compress.dictionaries);
     let has = |compress: &Compress, kind: &str| compress.types.iter().any(|one| one == kind);
     assert!(has(&compress, "text/*") && has(&compress, "application/*+json"));
     let one =

@@ -11,6 +11,7 @@ pub mod coding;
 pub mod cookie;
 pub mod date;
 pub mod device;
+pub mod dictionary;
 pub mod etag;
 pub mod hop;
 pub mod language;

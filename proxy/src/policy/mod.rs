@@ -4,6 +4,7 @@
 pub mod admit;
 pub mod answer;
 pub mod decide;
+pub mod dictionary;
 pub mod encode;
 pub mod fail;
 pub mod forward;

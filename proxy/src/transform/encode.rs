@@ -58,7 +58,7 @@ enum Codec {
 
 /// What an encoder is to do once it has taken its input.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Then {
+pub(super) enum Then {
     /// Wait for more.
     Go,
     /// Give what makes all of it readable.
@@ -213,7 +213,7 @@ fn brotli(effort: Effort, length: Option<u64>) -> BrotliEncoderStateStruct<Stand
     state
 }
 
-fn run_brotli(
+pub(super) fn run_brotli(
     state: &mut BrotliEncoderStateStruct<StandardAlloc>,
     input: &[u8],
     then: Then,
@@ -324,8 +324,8 @@ fn zstd(effort: Effort, length: Option<u64>) -> CCtx<'static> {
     context
 }
 
-fn run_zstd(
-    context: &mut CCtx<'static>,
+pub(super) fn run_zstd(
+    context: &mut CCtx<'_>,
     input: &[u8],
     then: Then,
     out: &mut Vec<u8>,

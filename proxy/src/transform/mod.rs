@@ -2,6 +2,7 @@
 //! made.
 
 pub mod decode;
+pub mod dictionary;
 pub mod encode;
 pub mod lane;
 pub mod recode;
