@@ -1,4 +1,5 @@
 //! Keeps stored responses: what is kept under a key, and in which tier.
 
+pub mod dictionaries;
 pub mod memory;
 pub mod shelf;
