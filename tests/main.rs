@@ -13,6 +13,7 @@ mod collapse;
 mod compression;
 mod conformance;
 mod curl;
+mod dictionaries;
 mod explain;
 mod failing;
 mod forwarding;

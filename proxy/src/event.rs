@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::field::coding::Coding;
-
 /// Why a request went forward (RFC 9211 §2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fwd {
@@ -250,8 +248,8 @@ impl Trail {
 pub struct Encoded {
     /// The route of the request that wanted it.
     pub route: Arc<str>,
-    /// The coding; nothing if it is the plain body.
-    pub coding: Option<Coding>,
+    /// The coding, by its name; `identity` if it is the plain body.
+    pub coding: &'static str,
     /// Bytes of the body.
     pub before: u64,
     /// Bytes of what it became.
@@ -263,8 +261,8 @@ pub struct Encoded {
 /// A whole body that a client got in a coding of the edge's making.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Coded {
-    /// The coding.
-    pub coding: Coding,
+    /// The coding, by its name.
+    pub coding: &'static str,
     /// How many bytes it would have had as the origin sent it.
     pub instead_of: u64,
 }

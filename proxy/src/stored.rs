@@ -1,5 +1,7 @@
 //! A stored response: a head and a body kept under a key (RFC 9111 §2).
 
+mod versions;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -10,6 +12,7 @@ use crate::field::coding::Coding;
 use crate::field::range::ContentRange;
 use crate::field::vary;
 use crate::time::{Seconds, Timestamp};
+pub use versions::{Difference, Standing, Versions};
 
 /// The head of a stored response, with all that decides about its reuse worked out once.
 #[derive(Clone, Debug)]
@@ -47,7 +50,7 @@ impl Stored {
         /// `Stored` itself, the counters of its `Arc`s, and the tables of the allocator.
         const OVERHEAD: u64 = 160;
         let head = size_of::<StoredHead>() + self.head.fields.len() + self.head.selecting.size();
-        let body = self.body.length() + self.body.coded_length();
+        let body = self.body.length() + self.body.coded_length() + self.body.versions_size();
         OVERHEAD + head as u64 + body + 48 * self.body.pieces() as u64
     }
 }
@@ -203,8 +206,17 @@ impl Fields {
 pub struct Body {
     pieces: Pieces,
     length: u64,
+    /// What was found out about it and made of it since it came.
+    since: Option<Arc<Since>>,
+}
+
+/// What was found out about a body and made of it.
+#[derive(Clone, Debug, Default)]
+struct Since {
     /// What was made of it in each coding, and plain.
-    coded: Option<Arc<[Option<Coded>; PLACES]>>,
+    coded: [Option<Coded>; PLACES],
+    /// What it is to clients that have another version of it.
+    versions: Versions,
 }
 
 /// What became of a body that was to be put into another content coding.
@@ -294,27 +306,41 @@ impl Body {
             Err(many) if length <= JOIN_BELOW => Pieces::One(many.concat().into()),
             Err(many) => Pieces::Many(many.into()),
         };
-        Self { pieces, length, coded: None }
+        Self { pieces, length, since: None }
     }
 
     /// What became of it in `coding`, or plain if that is nothing; nothing if nobody has tried.
     #[must_use]
     pub fn coded(&self, coding: Option<Coding>) -> Option<&Coded> {
-        self.coded.as_ref()?.get(place(coding))?.as_ref()
+        self.since.as_ref()?.coded.get(place(coding))?.as_ref()
     }
 
     /// The same with what became of it in `coding`, unless what is there is better.
     #[must_use]
     pub fn with_coded(&self, coding: Option<Coding>, coded: &Coded) -> Self {
-        let mut all = self.coded.as_deref().cloned().unwrap_or_default();
-        if let Some(slot) = all.get_mut(place(coding)) {
+        let mut since = self.since.as_deref().cloned().unwrap_or_default();
+        if let Some(slot) = since.coded.get_mut(place(coding)) {
             match (&slot, coded) {
                 (Some(Coded::Kept(here)), Coded::Kept(new)) if !new.replaces(here) => {}
                 (Some(Coded::Kept(_)), Coded::NotSmaller | Coded::Unreadable) => {}
                 _ => *slot = Some(coded.clone()),
             }
         }
-        Self { coded: Some(Arc::new(all)), ..self.clone() }
+        Self { since: Some(Arc::new(since)), ..self.clone() }
+    }
+
+    /// What is known of it as a version among others, if anything is.
+    #[must_use]
+    pub fn versions(&self) -> Option<&Versions> {
+        self.since.as_ref().map(|since| &since.versions)
+    }
+
+    /// The same with another thing known of it as a version among others.
+    #[must_use]
+    pub fn with_versions(&self, change: impl FnOnce(&mut Versions)) -> Self {
+        let mut since = self.since.as_deref().cloned().unwrap_or_default();
+        change(&mut since.versions);
+        Self { since: Some(Arc::new(since)), ..self.clone() }
     }
 
     /// Where it is in memory; nothing if it is empty.
@@ -330,6 +356,10 @@ impl Body {
         self.length == other.length && self.length > 0 && self.address() == other.address()
     }
 
+    fn versions_size(&self) -> u64 {
+        self.versions().map_or(0, Versions::size)
+    }
+
     fn coded_length(&self) -> u64 {
         /// The table, and for each body its `Arc`s.
         const OVERHEAD: u64 = 96;
@@ -337,7 +367,7 @@ impl Body {
             Coded::Kept(kept) => kept.body.length + OVERHEAD + 48 * kept.body.pieces() as u64,
             Coded::NotSmaller | Coded::Unreadable => 0,
         };
-        self.coded.iter().flat_map(|all| all.iter().flatten()).map(kept).sum()
+        self.since.iter().flat_map(|since| since.coded.iter().flatten()).map(kept).sum()
     }
 
     /// Its length in bytes.
@@ -574,7 +604,9 @@ mod tests {
             let expected: Vec<u8> = whole.iter().copied().skip(start).take(length).collect();
             let many = Body {
                 length: whole.len() as u64,
-                pieces: Pieces::Many(pieces.into_iter().map(Bytes::from).collect()), coded: None };
+                pieces: Pieces::Many(pieces.into_iter().map(Bytes::from).collect()),
+                ..Body::default()
+            };
             prop_assert_eq!(many.slice(start as u64, (start + length) as u64).concat(), expected);
         }
     }

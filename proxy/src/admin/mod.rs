@@ -177,7 +177,7 @@ impl Admin {
             bytes: self.shared.store.bytes(),
             keys: self.shared.store.keys(),
             arriving: self.shared.flights.held(),
-            encodings: self.shared.compressor.under_way(),
+            encodings: self.shared.compressor.under_way() + self.shared.dictionaries.under_way(),
             encodings_waiting: self.shared.compressor.waiting(),
         };
         match self.observer.text(&holdings, &self.shared.in_use()) {

@@ -15,7 +15,6 @@ use tokio::time::timeout;
 use super::{Context, downstream};
 use crate::collapse::{Arriving, End, Passenger};
 use crate::event::{Coded, Failure};
-use crate::field::coding::Coding;
 use crate::field::range::ByteRange;
 use crate::policy::answer::{self, Answer};
 use crate::policy::look_up::Serving;
@@ -152,7 +151,7 @@ impl Reply {
     }
 
     /// Notes that its body was put into `coding` in place of one of `length`, if that is known.
-    pub(super) fn made(mut self, coding: Option<Coding>, length: Option<u64>) -> Self {
+    pub(super) fn made(mut self, coding: Option<&'static str>, length: Option<u64>) -> Self {
         let is_whole =
             !matches!(self.body, Source::Nothing) && self.status != StatusCode::PARTIAL_CONTENT;
         let made = coding.zip(length).filter(|_| is_whole);

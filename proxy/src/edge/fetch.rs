@@ -7,9 +7,9 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use log::debug;
 use pingora::http::{RequestHeader, ResponseHeader};
 
-use super::Shared;
 use super::decide::Asked;
 use super::lookup::Forward;
+use super::{Shared, dictionaries};
 use crate::collapse::{Abandoned, Arriving, End, Lead, Opening};
 use crate::event::{Detail, Failure};
 use crate::field::number;
@@ -388,6 +388,7 @@ impl Fetch {
             }
         }
         store(&self.shared, &self.order.asked, &stored, self.epoch);
+        dictionaries::note_stored(&self.shared, &self.order.asked, &stored);
     }
 }
 

@@ -14,10 +14,11 @@ use super::decide::Asked;
 use super::deliver::{self, Reply};
 use super::fetch::{self, Order};
 use super::lookup::{self, Forward, Found};
-use super::{Context, Shared, compress, fail};
+use super::{Context, Shared, compress, dictionaries, fail};
 use crate::collapse::{Arriving, Entry, FlightKey, News, Opening, Passenger};
 use crate::event::{Detail, Failure, Fwd, Trail};
 use crate::field::cache_control::RequestDirectives;
+use crate::field::coding::Coding;
 use crate::policy::answer::Answer;
 use crate::policy::fail::{Trouble, may_go_ahead, may_stand_in};
 use crate::policy::forward::{anonymise, passes_range};
@@ -64,6 +65,7 @@ fn reply(
     now: Timestamp,
 ) -> Reply {
     compress::note_hit(shared, asked, stored, &serving);
+    dictionaries::order(shared, asked, stored, serving.work.as_deref().copied());
     if let Some(missing) = serving.missing.take() {
         let Missing { coding, fields } = *missing;
         let of_body = || compress::of_stored(shared, asked, stored, coding);
@@ -71,10 +73,10 @@ fn reply(
         // What it would have been is all that HEAD asks.
         if let None | Some(Some(_)) = body {
             let reply = Reply::being_made(stored, fields, body.flatten(), now);
-            return reply.made(coding, Some(stored.body.length()));
+            return reply.made(coding.map(Coding::token), Some(stored.body.length()));
         }
     }
-    let coding = serving.made.and_then(|(coding, _)| coding);
+    let coding = serving.coding();
     Reply::stored(stored, serving, now).made(coding, Some(stored.body.length()))
 }
 
@@ -371,7 +373,8 @@ impl Forwarding<'_> {
         }
         let now = context.trail.collapsed.then(time::now);
         let reply = Reply::arriving(arriving, fields, &answer, body, now);
-        deliver::send(session, context, reply.made(coding, arriving.length)).await
+        deliver::send(session, context, reply.made(coding.map(Coding::token), arriving.length))
+            .await
     }
 
     /// Gives what is stored where that is allowed, or says how the origin failed.

@@ -3,6 +3,7 @@
 mod compress;
 mod decide;
 mod deliver;
+mod dictionaries;
 mod disclose;
 mod downstream;
 mod fail;

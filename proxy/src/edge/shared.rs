@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use arc_swap::ArcSwap;
 
 use super::compress::Compressor;
+use super::dictionaries::Dictionaries;
 use super::snapshot::{Loaded, Snapshot};
 use crate::collapse::Flights;
 use crate::event::Failure;
@@ -40,6 +41,8 @@ pub struct Shared {
     pub flights: Arc<Flights<Failure>>,
     /// The bodies that are being put into a content coding.
     pub compressor: Compressor,
+    /// The bodies that clients may have as dictionaries.
+    pub dictionaries: Dictionaries,
 }
 
 impl Shared {
@@ -59,6 +62,7 @@ impl Shared {
             // through and are not stored.
             flights: Arc::new(Flights::new(memory / 4)),
             compressor: Compressor::default(),
+            dictionaries: Dictionaries::new(memory / 16),
         })
     }
 

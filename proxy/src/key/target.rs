@@ -199,6 +199,12 @@ impl Target {
         self.path_and_query.split_at(self.path_length).1.strip_prefix('?')
     }
 
+    /// The root of the same host.
+    #[must_use]
+    pub fn root(&self) -> Self {
+        Self { path_and_query: "/".to_owned(), path_length: 1, ..self.clone() }
+    }
+
     /// The same with another query.
     #[must_use]
     pub fn with_query(&self, query: Option<&str>) -> Self {

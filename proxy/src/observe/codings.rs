@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::metrics::{DeclareError, counter, declare, dropped};
 use crate::event::{Coded, Encoded};
 use crate::field::coding::{self, Coding};
+use crate::field::dictionary::DictionaryCoding;
 
 /// What is counted of content codings, by route and coding.
 #[derive(Clone, Debug)]
@@ -75,7 +76,7 @@ impl CodingMeters {
     }
 
     pub(super) fn count(&self, encoded: &Encoded) {
-        let labels = [&*encoded.route, coding::token(encoded.coding)];
+        let labels = [&*encoded.route, encoded.coding];
         self.before.with_label_values(&labels).inc_by(encoded.before);
         self.after.with_label_values(&labels).inc_by(encoded.after);
         self.seconds.with_label_values(&labels).inc_by(encoded.took.as_secs_f64());
@@ -87,14 +88,15 @@ impl CodingMeters {
 
     /// Counts a whole answer of `bytes` on `route`.
     pub(super) fn count_answer(&self, route: &str, coded: &Coded, bytes: u64) {
-        let labels = [route, coded.coding.token()];
+        let labels = [route, coded.coding];
         self.answers.with_label_values(&labels).inc();
         self.bytes.with_label_values(&labels).inc_by(bytes);
         self.instead_of.with_label_values(&labels).inc_by(coded.instead_of);
     }
 
     pub(super) fn forget(&self, route: &str) {
-        for coding in Coding::ALL.map(Some).into_iter().chain([None]).map(coding::token) {
+        let alone = Coding::ALL.map(Some).into_iter().chain([None]).map(coding::token);
+        for coding in alone.chain(DictionaryCoding::ALL.map(DictionaryCoding::token)) {
             let labels = [route, coding];
             dropped(self.seconds.remove_label_values(&labels));
             for counter in [&self.before, &self.after, &self.answers, &self.bytes, &self.instead_of]

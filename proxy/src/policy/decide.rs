@@ -7,6 +7,7 @@ use std::sync::Arc;
 use forebay_config::{Fields, Route, RouteRequest, Routes, Strategy};
 use http::{HeaderMap, Method};
 
+use super::dictionary::{self, Bundle};
 use super::encode;
 use super::identity::{self, Edit};
 use super::request::{Ask, Plan, plan};
@@ -72,7 +73,12 @@ pub fn decide(routes: &Routes, request: &Request<'_>) -> Option<Decision> {
     // What is passed on stays as it is, but for words of the edge's own: nobody else will be given
     // its answer.
     let (target, edits) = match plan {
-        Plan::LookUp => (identity::asked(target, route), identity::edits(fields, rules)),
+        Plan::LookUp => {
+            ask.bundle = Bundle::of(target, fields, route);
+            let edits = identity::edits(fields, rules).into_iter();
+            let edits = edits.chain(dictionary::edits(fields, &route.policy.compress));
+            (identity::asked(target, route), edits.collect())
+        }
         Plan::Pass(..) => {
             let edits = identity::class(fields, rules).into_iter().chain(encode::if_match(fields));
             (Cow::Borrowed(target), edits.collect())

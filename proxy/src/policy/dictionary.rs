@@ -10,17 +10,19 @@
 
 use std::ops::RangeInclusive;
 
-use forebay_config::Route;
+use forebay_config::{Compress, Route};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
+use super::identity::Edit;
 use crate::field::dictionary::{AVAILABLE, DictionaryCoding, Hash, ID, Pattern, USE_AS, Weights};
 use crate::field::etag::EntityTag;
 use crate::field::vary::Vary;
 use crate::key::{Key, Scope, Target};
+use crate::stored::StoredHead;
 
 /// The least and the most bytes of a dictionary, and of what is coded with one: a small one saves
 /// little, and for a large one an encoder takes hundreds of megabytes.
-const SIZES: RangeInclusive<u64> = 1024..=8 * 1024 * 1024;
+pub const SIZES: RangeInclusive<u64> = 1024..=8 * 1024 * 1024;
 /// A hash in a name has so many characters.
 const HASH_LENGTHS: RangeInclusive<usize> = 6..=64;
 /// One that is not hexadecimal has so many at least.
@@ -31,8 +33,6 @@ const LEAST_NOT_HEX: usize = 8;
 pub struct Bundle {
     /// The paths of its versions.
     pub pattern: Pattern,
-    /// What the registry of dictionaries knows it by.
-    pub family: Key,
     /// The dictionary that the client has.
     pub available: Option<Hash>,
     /// How much it likes each coding with it.
@@ -47,27 +47,38 @@ impl Bundle {
             return None;
         }
         let pattern = pattern(target.path())?;
+        let (available, weights) = (Hash::available(fields), Weights::read(fields));
+        Some(Self { pattern, available, weights })
+    }
+
+    /// What the registry of dictionaries knows it by, where `target` is one of its versions, by
+    /// `route`.
+    #[must_use]
+    pub fn family(&self, target: &Target, route: &Route) -> Key {
         let parts = [
             ("route", Some(route.name.as_bytes())),
-            ("before", Some(pattern.before.as_bytes())),
-            ("after", Some(pattern.after.as_bytes())),
+            ("before", Some(self.pattern.before.as_bytes())),
+            ("after", Some(self.pattern.after.as_bytes())),
         ];
-        let root = Target::parse(target.scheme().as_str(), target.authority(), "/");
-        let Ok(root) = root else { return None };
-        let family = Key::chosen(&root, Scope { scheme: true, host: true }, parts.into_iter());
-        let (available, weights) = (Hash::available(fields), Weights::read(fields));
-        Some(Self { pattern, family, available, weights })
+        let scope = Scope { scheme: true, host: true };
+        Key::chosen(&target.root(), scope, parts.into_iter())
     }
 }
 
 impl Bundle {
-    /// Whether a response with this `status` and the fields `kept`, whose plain body has `length`
-    /// bytes, is a version of it that may be a dictionary, and may be coded with one. It has to be
-    /// one that is compressed.
+    /// Whether the response with `head`, whose fields are `kept` and whose plain body has `length`
+    /// bytes if that is known, is a version of it that may be a dictionary, and may be coded with
+    /// one. It has to be one that is compressed.
     #[must_use]
-    pub fn takes(&self, status: StatusCode, kept: &HeaderMap, length: u64) -> bool {
+    pub fn takes(&self, head: &StoredHead, kept: &HeaderMap, length: Option<u64>) -> bool {
+        let is_whole = head.status == StatusCode::OK && head.part.is_none();
+        let fits = length.is_none_or(|length| SIZES.contains(&length));
+        // What one person gets is for no other to be told apart from.
+        let is_personal =
+            |name: &HeaderName| [header::AUTHORIZATION, header::COOKIE].contains(name);
+        let is_shared = !head.selecting.names().iter().any(is_personal);
         // What the origin says of dictionaries it says for all its clients.
-        status == StatusCode::OK && SIZES.contains(&length) && !kept.contains_key(USE_AS)
+        is_whole && fits && is_shared && !kept.contains_key(USE_AS)
     }
 
     /// The codings with a dictionary that the client takes, best first, where it likes what it gets
@@ -105,8 +116,12 @@ impl Bundle {
     }
 }
 
-/// The fields of a request that are for the edge alone where it uses dictionaries.
-pub const FOR_EDGE: [HeaderName; 2] = [AVAILABLE, ID];
+/// What has to change in the fields of a request that is looked up: where the edge uses dictionaries
+/// the origin sees nothing of them, so that nothing it says depends on what a client has.
+pub fn edits(asked: &HeaderMap, rules: &Compress) -> impl Iterator<Item = Edit> {
+    let names = [AVAILABLE, ID].into_iter().filter(|_| rules.dictionaries);
+    names.filter(|name| asked.contains_key(name)).map(|name| (name, None))
+}
 
 /// The tag of the response in `coding` with the dictionary `hash` whose plain one has `tag`.
 #[must_use]
@@ -176,6 +191,7 @@ mod tests {
 
     use super::*;
     use crate::policy::testing::{head, route};
+    use crate::stored::testing;
 
     #[track_caller]
     fn check(path: &str, expected: Option<&str>) {
@@ -227,7 +243,10 @@ mod tests {
 
     #[test]
     fn tells_bundles_apart_by_all_but_the_hash() {
-        let family = |path| bundle(path, "").unwrap().family;
+        let family = |path| {
+            let target = Target::parse("http", "a.example", path).unwrap();
+            bundle(path, "").unwrap().family(&target, &route(""))
+        };
         assert_eq!(family("/app.3f2a9b1c.js"), family("/app.3f2a9b1d.js"));
         assert_eq!(family("/app.3f2a9b1c.js"), family("/app.3f2a9b1d.js?x=1"));
         assert_ne!(family("/app.3f2a9b1c.js"), family("/app.3f2a9b1c.css"));
@@ -262,15 +281,20 @@ mod tests {
     }
 
     #[test]
-    fn takes_what_is_worth_it_and_not_told_of_by_the_origin() {
+    fn takes_what_is_worth_it_and_for_everybody() {
         let bundle = bundle("/app.3f2a9b1c.js", "").unwrap();
-        let takes = |status: u16, fields: &str, length| {
-            bundle.takes(StatusCode::from_u16(status).unwrap(), &head(fields), length)
+        let takes = |status: u16, fields: &str, selecting: &[&'static str], length| {
+            let mut stored = testing::head(selecting, &HeaderMap::new());
+            stored.status = StatusCode::from_u16(status).unwrap();
+            bundle.takes(&stored, &head(fields), length)
         };
-        assert!(takes(200, "", 1024) && takes(200, "", 8 << 20));
-        assert!(!takes(200, "", 1023) && !takes(200, "", (8 << 20) + 1));
-        assert!(!takes(404, "", 5000));
-        assert!(!takes(200, "Use-As-Dictionary: match=\"/*\"", 5000));
+        for length in [None, Some(1024), Some(8 << 20)] {
+            assert!(takes(200, "", &["x-tongue"], length), "{length:?}");
+        }
+        assert!(!takes(200, "", &[], Some(1023)) && !takes(200, "", &[], Some((8 << 20) + 1)));
+        assert!(!takes(404, "", &[], None));
+        assert!(!takes(200, "Use-As-Dictionary: match=\"/*\"", &[], None));
+        assert!(!takes(200, "", &["cookie"], None) && !takes(200, "", &["authorization"], None));
     }
 
     #[track_caller]

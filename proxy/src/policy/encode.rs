@@ -22,6 +22,7 @@ use forebay_config::{self as config, Compress, KeyRules, Policy};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::admit::TARGETED;
+use super::dictionary;
 use super::identity::{self, Edit};
 use super::request::Ask;
 use crate::field::cache_control::ResponseDirectives;
@@ -311,7 +312,7 @@ const fn made(coding: config::Coding) -> Coding {
 }
 
 /// The fields `kept`, with word that others get another form.
-fn varying(mut kept: HeaderMap) -> HeaderMap {
+pub(super) fn varying(mut kept: HeaderMap) -> HeaderMap {
     let told = match Vary::parse(&kept) {
         Vary::Nothing => false,
         Vary::Everything => true,
@@ -365,6 +366,9 @@ pub fn made_tag(tag: &EntityTag, coding: Option<Coding>, by: Maker) -> EntityTag
 /// The tag of what the origin sent, if `tag` is that of a body that was made of it.
 #[must_use]
 pub fn sent_tag(tag: &EntityTag) -> Option<EntityTag> {
+    if let Some((sent, _)) = dictionary::without_dictionary(&tag.opaque) {
+        return Some(EntityTag { weak: tag.weak, opaque: Bytes::copy_from_slice(sent) });
+    }
     let opaque = tag.opaque.strip_suffix(BY_ORIGIN).unwrap_or(&tag.opaque);
     let tokens = Coding::ALL.into_iter().map(Some).chain([None]).map(coding::token);
     let strip = |token: &str| opaque.strip_suffix(token.as_bytes())?.strip_suffix(b"-");

@@ -4,6 +4,7 @@ use forebay_config::Policy;
 use http::HeaderMap;
 
 use super::answer::{self, Answer, Facts};
+use super::difference::{Version, Work};
 use super::encode::{self, Form};
 use super::fail::{Trouble, may_stand_in};
 use super::forward::personal;
@@ -13,6 +14,7 @@ use super::reuse::{self, Reuse};
 use super::strategy::network_first;
 use crate::event::Fwd;
 use crate::field::coding::Coding;
+use crate::field::dictionary::DictionaryCoding;
 use crate::stored::{Body, Coded, Maker, Stored, StoredHead};
 use crate::time::Timestamp;
 
@@ -40,6 +42,20 @@ pub struct Serving {
     pub missing: Option<Box<Missing>>,
     /// The coding that the body was put into, and by whom; nothing if it is as the origin sent it.
     pub made: Option<(Option<Coding>, Maker)>,
+    /// The coding that the body is in where it is what differs from a dictionary.
+    pub difference: Option<DictionaryCoding>,
+    /// What is to be done so that a later client can get it as that.
+    pub work: Option<Box<Work>>,
+}
+
+impl Serving {
+    /// The name of the coding that the body was put into; nothing if it is in none of the edge's
+    /// making.
+    #[must_use]
+    pub fn coding(&self) -> Option<&'static str> {
+        let made = self.made.and_then(|(coding, _)| coding).map(Coding::token);
+        self.difference.map(DictionaryCoding::token).or(made)
+    }
 }
 
 /// A form of a stored response that is not made yet.
@@ -108,9 +124,14 @@ pub fn serve(stored: &Stored, wanted: &Wanted<'_>) -> Serving {
     let kept = stored.head.fields.to_map();
     let length = stored.body.length();
     let form = encode::form(wanted.ask, &stored.head, &kept, Some(length), wanted.rules);
-    match form {
-        Form::AsIs(_) | Form::AsSent => as_sent(stored, form, kept, wanted),
-        Form::Made(coding) => made(stored, coding, kept, wanted),
+    let version = Version::of(wanted.ask, &stored.head, &kept, form, Some(length));
+    let alone = match form {
+        Form::AsIs(_) | Form::AsSent => as_sent(stored, form, kept.clone(), wanted),
+        Form::Made(coding) => made(stored, coding, kept.clone(), wanted),
+    };
+    match version {
+        Some(version) => version.serve(stored, &kept, alone, wanted),
+        None => alone,
     }
 }
 
@@ -132,7 +153,7 @@ fn made(stored: &Stored, coding: Option<Coding>, kept: HeaderMap, wanted: &Wante
                 answer = Answer::Whole;
             }
             let (body, made) = (made.body.clone(), Some((coding, made.by)));
-            Serving { fields, body, answer, missing: None, made }
+            Serving { fields, body, answer, missing: None, made, difference: None, work: None }
         }
         Some(Coded::NotSmaller) if !takes_as_sent && coding.is_some() => {
             made(stored, None, kept, wanted)
@@ -141,7 +162,8 @@ fn made(stored: &Stored, coding: Option<Coding>, kept: HeaderMap, wanted: &Wante
         None => {
             let sent = facts(stored, form, &kept, &stored.body);
             let Opened { fields, answer, missing } = unmade(coding, takes_as_sent, &sent, wanted);
-            Serving { fields, body: stored.body.clone(), answer, missing, made: None }
+            let body = stored.body.clone();
+            Serving { fields, body, answer, missing, made: None, difference: None, work: None }
         }
     }
 }
@@ -179,13 +201,19 @@ pub fn open(
     };
     let has_forms = !matches!(form, Form::AsIs(_));
     let sent = Facts { status: head.status, fields: &kept, length, part: None, has_forms };
-    match form {
+    let version = Version::of(ask, head, &kept, form, length).filter(|_| is_shared);
+    let mut opened = match form {
         Form::AsIs(_) | Form::AsSent => {
             let answer = answer::choose(&ask.method, asked, &sent);
             Opened { fields: form.fields(kept, Maker::Origin), answer, missing: None }
         }
         Form::Made(coding) => unmade(coding, encode::takes_as_sent(ask, head), &sent, wanted),
+    };
+    if let Some(version) = version {
+        let missing = opened.missing.iter_mut().map(|missing| &mut missing.fields);
+        missing.chain([&mut opened.fields]).for_each(|fields| version.tell(fields, None));
     }
+    opened
 }
 
 /// What a client gets of what was `sent`, which likes it best in a form that is not made yet, and
@@ -216,7 +244,7 @@ fn unmade(
 fn as_sent(stored: &Stored, form: Form, kept: HeaderMap, wanted: &Wanted<'_>) -> Serving {
     let (fields, body) = (form.fields(kept, Maker::Origin), stored.body.clone());
     let answer = choose(stored, form, &fields, &body, wanted);
-    Serving { fields, body, answer, missing: None, made: None }
+    Serving { fields, body, answer, missing: None, made: None, difference: None, work: None }
 }
 
 /// What of `stored`, in this form with these fields and this body, answers what is `wanted`.

@@ -5,6 +5,7 @@ pub mod admit;
 pub mod answer;
 pub mod decide;
 pub mod dictionary;
+pub mod difference;
 pub mod encode;
 pub mod fail;
 pub mod forward;

@@ -3,6 +3,7 @@
 use forebay_config::{Policy, Strategy};
 use http::{HeaderMap, Method, header};
 
+use super::dictionary::Bundle;
 use crate::event::{Detail, Fwd};
 use crate::field::cache_control::RequestDirectives;
 use crate::field::coding::Weights;
@@ -29,6 +30,8 @@ pub struct Ask {
     /// How much it likes each content coding, in its own words: what selects among variants no
     /// longer has the weights.
     pub codings: Weights,
+    /// The bundle that it wants a version of, where the route uses dictionaries.
+    pub bundle: Option<Bundle>,
 }
 
 impl Ask {
@@ -45,6 +48,7 @@ impl Ask {
             for_origin: fields.contains_key(header::IF_MATCH)
                 || fields.contains_key(header::IF_UNMODIFIED_SINCE),
             codings: Weights::read(fields),
+            bundle: None,
         }
     }
 

@@ -10,7 +10,7 @@ use moka::sync::Cache;
 use super::shelf::Shelf;
 use crate::field::coding::Coding;
 use crate::key::{Key, KeyDigest};
-use crate::stored::{Body, Coded, Stored};
+use crate::stored::{Body, Coded, Stored, Versions};
 
 /// How many invalidations are remembered, for answers that were on their way meanwhile.
 const REMEMBERED: u64 = 65_536;
@@ -133,8 +133,19 @@ impl Memory {
     /// Keeps beside `body`, if that is still stored under `key`, what became of it in `coding`,
     /// or plain if that is nothing.
     pub fn attach(&self, key: &Key, body: &Body, coding: Option<Coding>, coded: &Coded) {
+        self.change(key, |shelf| shelf.with_coded(body, coding, coded));
+    }
+
+    /// Keeps beside `body`, if that is still stored under `key`, what `change` makes of what is
+    /// known of it as a version among others.
+    pub fn attach_version(&self, key: &Key, body: &Body, change: impl Fn(&mut Versions)) {
+        self.change(key, |shelf| shelf.with_body(body, |body| body.with_versions(&change)));
+    }
+
+    /// Puts what `change` makes of the shelf under `key` in its place, if it makes anything of it.
+    fn change(&self, key: &Key, change: impl FnOnce(Shelf) -> Option<Shelf>) {
         self.shelves.entry_by_ref(key).and_compute_with(|shelf| {
-            let shelf = shelf.and_then(|shelf| shelf.into_value().with_coded(body, coding, coded));
+            let shelf = shelf.and_then(|shelf| change(shelf.into_value()));
             shelf.map_or(Op::Nop, Op::Put)
         });
     }

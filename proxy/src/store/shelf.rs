@@ -47,11 +47,17 @@ impl Shelf {
     /// The same with what became of `body` in `coding`, or plain; nothing if `body` is not here any more.
     #[must_use]
     pub fn with_coded(&self, body: &Body, coding: Option<Coding>, coded: &Coded) -> Option<Self> {
+        self.with_body(body, |body| body.with_coded(coding, coded))
+    }
+
+    /// The same with what `change` makes of `body`; nothing if `body` is not here any more.
+    #[must_use]
+    pub fn with_body(&self, body: &Body, change: impl Fn(&Body) -> Body) -> Option<Self> {
         self.variants.iter().any(|stored| stored.body.is_same(body)).then_some(())?;
         let with = |stored: &Stored| {
             let mut stored = stored.clone();
             if stored.body.is_same(body) {
-                stored.body = stored.body.with_coded(coding, coded);
+                stored.body = change(&stored.body);
             }
             stored
         };

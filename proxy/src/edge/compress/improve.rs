@@ -89,6 +89,7 @@ impl Job {
         let coded = Coded::Kept(Kept::new(made, Maker::Best));
         self.shared.store.attach(&self.key, &self.stored.body, coding, &coded);
         let (route, took) = (Arc::clone(&self.route), began.elapsed());
+        let coding = self.coding.token();
         self.snapshot.meters.count_encoded(&Encoded { route, coding, before, after, took });
     }
 

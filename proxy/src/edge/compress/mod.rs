@@ -68,7 +68,7 @@ impl Compressor {
     }
 
     /// The thread for what nobody waits for, which is started when it is first needed.
-    fn lane(&self) -> Option<&Lane> {
+    pub(super) fn lane(&self) -> Option<&Lane> {
         started(&self.lane, || Lane::new("compress", NonZeroUsize::MIN, MOST_WAITING))
     }
 

@@ -12,7 +12,7 @@ use crate::collapse::{Abandoned, Arriving, End, Entry, Flight, Lead, Passenger};
 use crate::edge::decide::Asked;
 use crate::edge::{Shared, Snapshot};
 use crate::event::{Encoded, Failure};
-use crate::field::coding::Coding;
+use crate::field::coding::{self, Coding};
 use crate::key::Key;
 use crate::stored::{Body, Coded, Kept, Maker, Stored};
 use crate::transform::recode::{RecodeError, Recoder};
@@ -250,7 +250,7 @@ impl Stream {
     }
 
     fn count(&self) {
-        let (_, coding) = self.task;
+        let coding = coding::token(self.task.1);
         let (route, before) = (Arc::clone(&self.route), self.before);
         let (after, took) = (self.after, self.took);
         self.snapshot.meters.count_encoded(&Encoded { route, coding, before, after, took });
