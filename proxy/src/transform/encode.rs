@@ -191,9 +191,9 @@ pub fn encode_whole(
 }
 
 fn brotli(effort: Effort, length: Option<u64>) -> BrotliEncoderStateStruct<StandardAlloc> {
-    // Quality 4 takes two thirds of the time, and makes no less of a body than gzip does.
+    // Quality 5 takes half as long again, for a body that is 5 % smaller; what matters is made again.
     let (quality, largest) = match effort {
-        Effort::Quick => (5, 18),
+        Effort::Quick => (4, 18),
         Effort::Best => (11, 22),
     };
     let window = length.map_or(largest, |length| {

@@ -22,6 +22,8 @@ const MOST: usize = 128;
 /// When nothing has come for so long, what has is flushed to who waits: an event, or a page whose
 /// rest takes its time. To flush each piece would make less of them.
 const PAUSE: Duration = Duration::from_millis(5);
+/// For so long a body is encoded before others are.
+const TURN: Duration = Duration::from_millis(10);
 
 /// Has the answer that is `arriving`, and that `source` brings, put into the coding `to`, or joins
 /// who has it done; nothing is the plain body.
@@ -115,6 +117,8 @@ struct Stream {
     plain: u64,
     after: u64,
     took: Duration,
+    /// What it had taken when it last let others go first.
+    turn: Duration,
 }
 
 /// Why a body is not put into a coding to its end.
@@ -151,6 +155,7 @@ impl Stream {
             plain: 0,
             after: 0,
             took: Duration::ZERO,
+            turn: Duration::ZERO,
         };
         if let Some(tasks) = shared.compressor.tasks() {
             tasks.spawn(stream.run());
@@ -212,8 +217,12 @@ impl Stream {
             && let Some(ready) = timed(&mut self.took, || recoder.take(&mut piece))?
         {
             self.push(ready).await?;
-            // One long body must not keep the others waiting.
-            tokio::task::yield_now().await;
+            // One long body must not keep the others waiting. To take turns more often would cost:
+            // the tables of an encoder are as large as a core's cache.
+            if self.took > self.turn + TURN {
+                self.turn = self.took;
+                tokio::task::yield_now().await;
+            }
         }
         Ok(())
     }
