@@ -24,6 +24,7 @@ mod invalidation;
 mod key_rules;
 mod keys;
 mod policies;
+mod precompressed;
 mod predictions;
 mod privacy;
 mod ranges;

@@ -260,6 +260,7 @@ fn compress(decoder: &mut Decoder<'_>, policy: &options::Policy) -> Option<Compr
         personal: if value(&options.personal)? { Vec::new() } else { personal(policy) },
         upgrade_after: options.upgrade_after.as_ref()?.value.0.into(),
         dictionaries: value(&options.dictionaries)?,
+        precompressed: value(&options.precompressed)?,
     })
 }
 

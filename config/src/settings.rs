@@ -301,6 +301,8 @@ pub struct Compress {
     pub upgrade_after: u32,
     /// Whether versions of a file are sent as what differs from each other.
     pub dictionaries: bool,
+    /// Whether the origin is asked first for a file that it compressed ahead of time.
+    pub precompressed: bool,
 }
 
 impl Compress {

@@ -387,7 +387,7 @@ level = 9
 
     forebay.toml:7:12: policies.a.compress.min_size: expected a size such as "64MiB", found "1k" (the unit is "k", not one of B, KB, MB, GB, TB, KiB, MiB, GiB, TiB)
 
-    forebay.toml:8:1: policies.a.compress.level: expected one of the options "codings", "types", "also_types", "min_size", "personal", "upgrade_after", "dictionaries", found "level"
+    forebay.toml:8:1: policies.a.compress.level: expected one of the options "codings", "types", "also_types", "min_size", "personal", "upgrade_after", "dictionaries", "precompressed", found "level"
     "#);
 }
 

@@ -266,7 +266,7 @@ fn is_small(length: Option<u64>, coding: Option<Coding>, rules: &Compress) -> bo
 }
 
 /// What is said to all caches, and to this one.
-fn said(fields: &HeaderMap) -> impl Iterator<Item = ResponseDirectives> {
+pub(super) fn said(fields: &HeaderMap) -> impl Iterator<Item = ResponseDirectives> {
     let targeted = targeted::targeted(fields, &TARGETED).map(|(_, said)| said);
     std::iter::once(ResponseDirectives::parse(fields)).chain(targeted)
 }

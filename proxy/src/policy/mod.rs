@@ -16,6 +16,7 @@ pub mod lifetime;
 pub mod look_up;
 pub mod partial;
 pub mod post;
+pub mod precompressed;
 pub mod request;
 pub mod rest;
 pub mod reuse;

@@ -2,6 +2,7 @@
 //! waits, and better in the background once it is worth it.
 
 mod improve;
+mod precompressed;
 mod stream;
 
 use std::collections::{HashMap, HashSet};
@@ -10,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::{io, thread};
 
 use log::warn;
+use tokio::sync::Semaphore;
 
 pub(super) use improve::note_hit;
 pub(super) use stream::{of_arriving, of_stored};
@@ -22,14 +24,19 @@ use crate::transform::tasks::Tasks;
 
 /// As many bodies may wait to be encoded well; further ones wait for more hits.
 const MOST_WAITING: usize = 64;
+/// As many bodies that origins compressed ahead of time may be asked for, or held until they are
+/// compared; further ones wait for more hits.
+const MOST_ASKED: usize = 8;
 
 /// The work of encoding, and what of it is under way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Compressor {
     /// One thread for what nobody waits for, since an encoder takes up to 67 MiB; nothing where
     /// there is none to be had.
     lane: OnceLock<Option<Lane>>,
     improving: Mutex<HashSet<Task>>,
+    /// A permit for each body that is asked of an origin.
+    asking: Arc<Semaphore>,
     /// A thread for each core, for what somebody waits for; nothing where there are none to be had.
     tasks: OnceLock<Option<Tasks>>,
     streams: Mutex<HashMap<Task, UnderWay>>,
@@ -43,6 +50,18 @@ type Task = (usize, Option<Coding>);
 struct UnderWay {
     source: Arc<Flight<Failure>>,
     made: Arc<Flight<Failure>>,
+}
+
+impl Default for Compressor {
+    fn default() -> Self {
+        Self {
+            lane: OnceLock::new(),
+            improving: Mutex::default(),
+            asking: Arc::new(Semaphore::new(MOST_ASKED)),
+            tasks: OnceLock::new(),
+            streams: Mutex::default(),
+        }
+    }
 }
 
 impl Compressor {
