@@ -171,6 +171,21 @@ async fn a_request_that_does_not_use_the_cache_is_explained_to_a_person() {
 }
 
 #[tokio::test]
+async fn what_becomes_of_an_answer_that_is_passed_on_is_noted() {
+    let check = async |more: &[&str], head: &str, note: &str| {
+        let mut arguments = vec!["https://shop.example/files/a", "-X", "POST"];
+        arguments.extend(["-H", "Accept-Encoding: gzip"].iter().chain(more));
+        let said = said(&arguments, head).await;
+        let said: Vec<_> = said.split_whitespace().collect();
+        assert!(said.join(" ").contains(note), "{note} in {said:?}");
+    };
+    let head = "HTTP/1.1 200\nContent-Type: application/json\n";
+    check(&[], head, "the answer is passed on, compressed with gzip for this request").await;
+    let own = "the answer is passed on, not compressed: it is not stored and may be one person's";
+    check(&["-H", "Authorization: Basic eA=="], head, own).await;
+}
+
+#[tokio::test]
 async fn a_request_that_is_refused_is_explained_to_a_person() {
     let malformed = said(&["https://shop.example/a%2"], "").await;
     let no_route = said(&["https://else.example/a"], "").await;

@@ -23,6 +23,7 @@ mod http2;
 mod invalidation;
 mod key_rules;
 mod keys;
+mod passed_on;
 mod policies;
 mod precompressed;
 mod predictions;

@@ -237,7 +237,8 @@ options! {
         /// §12.5.3), with an `ETag` of its own: `"x"` becomes `W/"x-br"`. The first answer is
         /// compressed quickly while it arrives. Of what is stored each coding is made once and kept;
         /// what answers often is made again in the background, as small as it gets, and is
-        /// `"x-br"` then.
+        /// `"x-br"` then. What is passed on, such as the answer to a `POST`, is compressed as it
+        /// goes by, and nothing of it is held back.
         ///
         /// What the origin has put into gzip, br or zstd is used, and read out of it for who wants
         /// it otherwise. Left as they are: what may be one person's own (see `personal`), every
@@ -327,10 +328,10 @@ options! {
         /// Whether that is compressed, too, which may be one person's own. Where such a response
         /// repeats what its client sent, its secrets can be guessed from its length (BREACH), so
         /// this is for origins that repeat nothing. It may be, if it is not stored and was asked
-        /// for with `Authorization`, or with cookies that the key does not choose, sets a cookie or
-        /// says `private`; and, stored or not, if `key` or `Vary` tells it apart by
-        /// `Authorization`, by all cookies, or by a cookie or field whose name speaks of sessions,
-        /// tokens, logins or API keys.
+        /// for with `Authorization`, with cookies that the key does not choose, or with what
+        /// `bypass_if` names, sets a cookie or says `private`; and, stored or not, if `key` or
+        /// `Vary` tells it apart by `Authorization`, by all cookies, or by a cookie or field whose
+        /// name speaks of sessions, tokens, logins or API keys.
         personal: bool = Default("false"), example "true";
         /// After how many answers with a coding that was made quickly it is made again as small as
         /// it gets: br 11, zstd 19, or gzip by libdeflate. A megabyte takes a core some seconds, at

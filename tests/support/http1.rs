@@ -51,6 +51,12 @@ impl Connection {
         self.reply(&request.method).await
     }
 
+    /// The answer, or nothing where the connection ends before its head.
+    pub(crate) async fn request_or_end(&mut self, request: &Request) -> Option<Reply> {
+        self.send(request.http1()).await;
+        self.next_reply(&request.method).await
+    }
+
     /// The next answer, to a request with that method.
     pub(crate) async fn reply(&mut self, method: &str) -> Reply {
         self.next_reply(method).await.expect("an answer before the connection closes")

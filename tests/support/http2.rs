@@ -106,6 +106,21 @@ pub(crate) struct Http2Origin {
 impl Http2Origin {
     /// Answers every request with that body and `Cache-Control`.
     pub(crate) async fn start(body: &'static str, cache_control: &'static str) -> Self {
+        Self::ending(body, cache_control, None).await
+    }
+
+    /// The same with a line of trailers.
+    pub(crate) async fn with_trailer(body: &'static str, cache_control: &'static str) -> Self {
+        let trailer = ("x-checked".parse().expect("a name"), "yes".parse().expect("a value"));
+        let trailers = std::iter::once(trailer).collect();
+        Self::ending(body, cache_control, Some(trailers)).await
+    }
+
+    async fn ending(
+        body: &'static str,
+        cache_control: &'static str,
+        trailers: Option<http::HeaderMap>,
+    ) -> Self {
         let certificate = Certificate::made();
         let acceptor = certificate.acceptor(&["h2"]);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -116,13 +131,14 @@ impl Http2Origin {
             loop {
                 let (stream, _) = listener.accept().await.expect("it listens");
                 let (acceptor, seen) = (acceptor.clone(), Arc::clone(&recording));
+                let trailers = trailers.clone();
                 tokio::spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else { return };
                     let Ok(mut connection) = server::handshake(stream).await else { return };
                     while let Some(Ok((request, respond))) = connection.accept().await {
                         let path = request.uri().path().to_owned();
                         seen.lock().expect("nobody panics with it").push(path);
-                        answer(respond, body, cache_control);
+                        answer(respond, body, cache_control, trailers.clone());
                     }
                 });
             }
@@ -144,17 +160,24 @@ impl Http2Origin {
     }
 }
 
-fn answer(mut respond: SendResponse<Bytes>, body: &'static str, cache_control: &'static str) {
+fn answer(
+    mut respond: SendResponse<Bytes>,
+    body: &'static str,
+    cache_control: &'static str,
+    trailers: Option<http::HeaderMap>,
+) {
     let head = http::Response::builder()
         .header("cache-control", cache_control)
         .header("content-length", body.len())
+        .header("content-type", "text/plain")
         .header("date", super::seconds_ago(0))
         .body(())
         .expect("a plain head");
     // The edge may have gone away meanwhile.
     let sent = respond.send_response(head, false);
     let sent: Result<(), h2::Error> = sent.and_then(|mut stream: SendStream<Bytes>| {
-        stream.send_data(Bytes::from_static(body.as_bytes()), true)
+        stream.send_data(Bytes::from_static(body.as_bytes()), trailers.is_none())?;
+        trailers.map_or(Ok(()), |trailers| stream.send_trailers(trailers))
     });
     drop(sent);
 }

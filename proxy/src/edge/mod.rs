@@ -21,7 +21,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 use bytes::Bytes;
 use forebay_config::Route;
-use http::header;
+use http::{HeaderMap, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
@@ -162,8 +162,17 @@ impl ProxyHttp for Edge {
         end: bool,
         context: &mut Context,
     ) -> Result<Option<std::time::Duration>, BError> {
-        pass::body(&self.shared, body.as_ref(), end, context);
+        pass::body(&self.shared, body, end, context)?;
         Ok(None)
+    }
+
+    async fn response_trailer_filter(
+        &self,
+        _: &mut Session,
+        _: &mut HeaderMap,
+        context: &mut Context,
+    ) -> Result<Option<Bytes>, BError> {
+        pass::trailers(&self.shared, context)
     }
 
     async fn fail_to_proxy(

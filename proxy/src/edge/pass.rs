@@ -1,24 +1,26 @@
-//! Passes a request on as it is and its answer back, and looks at what it means for what is
+//! Passes a request on as it is and its answer back, in the coding that the client likes, and looks at what it means for what is
 //! stored.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{BError, Error, ErrorType};
 
+use super::compress::Recoding;
 use super::decide::Asked;
 use super::fetch;
 use super::{Context, Shared, deliver, downstream};
 use crate::event::Failure;
-use crate::field::{self, hop};
+use crate::field::{self, coding, hop};
 use crate::policy::admit::Arrival;
+use crate::policy::encode::Form;
 use crate::policy::sanitised::{NOT_FOR_CLIENTS, Sanitised};
-use crate::policy::{decide, forward, invalidate, post};
+use crate::policy::{decide, forward, invalidate, passed_on, post};
 use crate::store::memory::Epoch;
 use crate::stored::{Body, Stored, StoredHead};
 use crate::time::{self, Timestamp};
@@ -30,6 +32,7 @@ pub(super) struct Passing {
     since: Timestamp,
     began: Instant,
     keeping: Option<Keeping>,
+    recoding: Option<Recoding>,
 }
 
 /// An answer to `POST` that may answer later `GET`s (RFC 9110 §9.3.3), on its way to the store.
@@ -43,7 +46,7 @@ struct Keeping {
 
 impl Passing {
     pub(super) fn new(asked: Asked) -> Self {
-        Self { asked, since: time::now(), began: Instant::now(), keeping: None }
+        Self { asked, since: time::now(), began: Instant::now(), keeping: None, recoding: None }
     }
 }
 
@@ -105,6 +108,7 @@ pub(super) fn response(
         clean(response);
         normalise_date(response)?;
         downstream::keep_date(session, response);
+        passing.recode(shared, session, response)?;
     }
     downstream::is_arriving(session);
     deliver::sign(response, context)
@@ -122,28 +126,104 @@ fn clean(response: &mut ResponseHeader) {
     }
 }
 
+/// Puts what of `fields` a coding changes in place of what `response` has.
+fn replace(response: &mut ResponseHeader, fields: &HeaderMap) -> Result<(), BError> {
+    for name in [
+        header::ACCEPT_RANGES,
+        header::CONTENT_ENCODING,
+        header::CONTENT_LENGTH,
+        header::ETAG,
+        header::VARY,
+    ] {
+        if response.headers.get_all(&name).iter().eq(fields.get_all(&name)) {
+            continue;
+        }
+        response.remove_header(&name);
+        for value in fields.get_all(&name) {
+            response.append_header(name.clone(), value)?;
+        }
+    }
+    Ok(())
+}
+
 fn normalise_date(response: &mut ResponseHeader) -> Result<(), BError> {
     let sent = field::date::date(&response.headers).unwrap_or_else(time::now);
     response.insert_header(header::DATE, field::date::value(sent))
 }
 
-/// Takes a piece of the answer's body, which is stored after the last.
-pub(super) fn body(shared: &Shared, piece: Option<&Bytes>, end: bool, context: &mut Context) {
-    let Some(passing) = &mut context.passing else { return };
-    let Some(keeping) = &mut passing.keeping else { return };
-    if let Some(piece) = piece {
-        keeping.length += piece.len() as u64;
-        keeping.pieces.push(piece.clone());
+/// Takes a piece of the answer's body, which is stored after the last, and puts what the client
+/// gets of it in its place.
+pub(super) fn body(
+    shared: &Shared,
+    piece: &mut Option<Bytes>,
+    end: bool,
+    context: &mut Context,
+) -> Result<(), BError> {
+    let Some(passing) = &mut context.passing else { return Ok(()) };
+    passing.take(shared, piece.as_ref(), end);
+    let Some(recoding) = &mut passing.recoding else { return Ok(()) };
+    // To end it as if it were whole would be a lie: the connection is closed.
+    let broken = |error| Error::because(ErrorType::ConnectionClosed, "the answer broke off", error);
+    let made = recoding.step(piece.take().unwrap_or_default(), end);
+    *piece = Some(made.map_err(|error| broken(error).into_up())?);
+    if end {
+        context.coded = recoding.count();
+        passing.recoding = None;
     }
-    if keeping.length > passing.asked.snapshot.settings.cache.max_object {
-        passing.keeping = None;
-    } else if end && let Some(Keeping { head, pieces, epoch, .. }) = passing.keeping.take() {
-        let stored = Stored { head: Arc::new(head), body: Body::new(pieces) };
-        fetch::store(shared, &passing.asked, &stored, epoch);
-    }
+    Ok(())
+}
+
+/// What is still to be sent of the body when trailers come behind it, in place of those: they could
+/// not be told from the body then.
+pub(super) fn trailers(shared: &Shared, context: &mut Context) -> Result<Option<Bytes>, BError> {
+    let is_held = context.passing.as_ref().is_some_and(|passing| passing.recoding.is_some());
+    let mut rest = None;
+    body(shared, &mut rest, true, context)?;
+    Ok(rest.filter(|_| is_held))
 }
 
 impl Passing {
+    /// Puts the answer into the coding that the client likes best, if it may be.
+    fn recode(
+        &mut self,
+        shared: &Shared,
+        session: &Session,
+        response: &mut ResponseHeader,
+    ) -> Result<(), BError> {
+        let Asked { ask, client, route, .. } = &self.asked;
+        let asked = &session.req_header().headers;
+        if response.status == StatusCode::NOT_MODIFIED {
+            let fields = passed_on::not_modified(asked, &response.headers);
+            return fields.map_or(Ok(()), |fields| replace(response, &fields));
+        }
+        let form = passed_on::form(ask, asked, response.status, &response.headers, &route.policy);
+        let form = match (form, coding::of_body(&response.headers)) {
+            // Before HTTP/1.1, an end that nobody announced could not be told from a broken one.
+            (Form::Made(to), Ok(from)) if client.version != "1.0" => {
+                self.recoding = Recoding::begin(shared, &self.asked, from, to);
+                if self.recoding.is_some() { form } else { Form::AsSent }
+            }
+            (Form::Made(_), _) => Form::AsSent,
+            (Form::AsSent | Form::AsIs(_), _) => form,
+        };
+        replace(response, &passed_on::fields(form, response.headers.clone()))
+    }
+
+    /// Takes a piece of the body as the origin sent it.
+    fn take(&mut self, shared: &Shared, piece: Option<&Bytes>, end: bool) {
+        let Some(keeping) = &mut self.keeping else { return };
+        if let Some(piece) = piece {
+            keeping.length += piece.len() as u64;
+            keeping.pieces.push(piece.clone());
+        }
+        if keeping.length > self.asked.snapshot.settings.cache.max_object {
+            self.keeping = None;
+        } else if end && let Some(Keeping { head, pieces, epoch, .. }) = self.keeping.take() {
+            let stored = Stored { head: Arc::new(head), body: Body::new(pieces) };
+            fetch::store(shared, &self.asked, &stored, epoch);
+        }
+    }
+
     fn invalidate(&self, shared: &Shared, response: &ResponseHeader) {
         let Asked { ask, target, snapshot, .. } = &self.asked;
         for target in invalidate::targets(&ask.method, target, response.status, &response.headers) {

@@ -24,7 +24,7 @@ use crate::policy::rest::Turn;
 use crate::policy::reuse::Reuse;
 use crate::policy::sanitised::Sanitised;
 use crate::policy::status::cache_status;
-use crate::policy::{freshen, invalidate, look_up, partial, post};
+use crate::policy::{freshen, invalidate, look_up, partial, passed_on, post};
 use crate::store::shelf::Shelf;
 use crate::stored::{Body, Stored, StoredHead};
 
@@ -105,11 +105,18 @@ impl Forwarded<'_> {
                 out.notes.push(note);
             }
         }
+        let form =
+            passed_on::form(&decision.ask, self.fields, response.status, &clean.fields, rules);
+        let compressed = compressed(form);
         if let Some(admission) = kept {
             "the response says in Content-Location that it is what GET would get, and is stored \
              for that"
                 .clone_into(&mut out.because);
-            out.response = Some(self.of_response(response.status, &admission, Ok(())));
+            let mut of_response = self.of_response(response.status, &admission, Ok(()));
+            of_response.compressed = Some(compressed);
+            out.response = Some(of_response);
+        } else {
+            out.notes.push(format!("the answer is passed on, {compressed}"));
         }
     }
 

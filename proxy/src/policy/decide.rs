@@ -10,6 +10,7 @@ use http::{HeaderMap, Method};
 use super::dictionary::{self, Bundle};
 use super::encode;
 use super::identity::{self, Edit};
+use super::passed_on;
 use super::request::{Ask, Plan, plan};
 use crate::field::hop;
 use crate::key::{Key, Target};
@@ -80,8 +81,11 @@ pub fn decide(routes: &Routes, request: &Request<'_>) -> Option<Decision> {
             (identity::asked(target, route), edits.collect())
         }
         Plan::Pass(..) => {
-            let edits = identity::class(fields, rules).into_iter().chain(encode::if_match(fields));
-            (Cow::Borrowed(target), edits.collect())
+            let conditions = [encode::if_match(fields), passed_on::if_none_match(fields)];
+            let mut edits: Vec<_> = identity::class(fields, rules).into_iter().collect();
+            edits.extend(conditions.into_iter().flatten());
+            edits.extend(passed_on::undated(&ask, fields, &route.policy));
+            (Cow::Borrowed(target), edits)
         }
     };
     let target = match target {

@@ -155,7 +155,7 @@ pub fn form_for_one(
 
 /// Whether an answer with the fields `kept` that is not stored may be one person's own, who sent the
 /// fields `asked`.
-fn is_own(asked: &HeaderMap, kept: &HeaderMap, rules: &Policy) -> bool {
+pub(super) fn is_own(asked: &HeaderMap, kept: &HeaderMap, rules: &Policy) -> bool {
     let personal = &rules.compress.personal;
     if personal.is_empty() {
         return false;
@@ -382,20 +382,31 @@ pub fn sent_tag(tag: &EntityTag) -> Option<EntityTag> {
 /// The origin's tag is put beside the other, which the origin may have made itself.
 #[must_use]
 pub fn if_match(asked: &HeaderMap) -> Option<Edit> {
-    let Some(Condition::Tags(tags)) = etag::if_match(asked) else { return None };
-    // A weak tag matches nothing here (RFC 9110 §13.1.1), but this one is weak for its bytes alone:
-    // it was made of what the origin sent under the other.
+    let condition = etag::if_match(asked)?;
+    with_sent_tags(asked, header::IF_MATCH, &condition)
+}
+
+/// The field `name` of a request, which sets this `condition`, with the tag of what the origin sent
+/// behind those of what was made of it; nothing if there is nothing to add.
+pub(super) fn with_sent_tags(
+    asked: &HeaderMap,
+    name: HeaderName,
+    condition: &Condition,
+) -> Option<Edit> {
+    let Condition::Tags(tags) = condition else { return None };
+    // A weak tag matches nothing in `If-Match` (RFC 9110 §13.1.1), but this one is weak for its
+    // bytes alone: it was made of what the origin sent under the other.
     let sent = tags.iter().filter_map(sent_tag).map(|tag| EntityTag { weak: false, ..tag });
     let mut added: Vec<_> = sent.filter(|it| !tags.contains(it)).collect();
     added.dedup();
     if added.is_empty() {
         return None;
     }
-    let lines = asked.get_all(header::IF_MATCH).iter().cloned();
+    let lines = asked.get_all(&name).iter().cloned();
     let members: Vec<_> = lines.chain(added.iter().map(EntityTag::value)).collect();
     let members: Vec<_> = members.iter().map(HeaderValue::as_bytes).collect();
     let value = HeaderValue::from_bytes(&members.join(&b", "[..]));
-    Some((header::IF_MATCH, Some(value.expect("pieces of field values make a field value"))))
+    Some((name, Some(value.expect("pieces of field values make a field value"))))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub mod invalidate;
 pub mod lifetime;
 pub mod look_up;
 pub mod partial;
+pub mod passed_on;
 pub mod post;
 pub mod precompressed;
 pub mod request;

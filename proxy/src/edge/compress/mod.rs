@@ -2,6 +2,7 @@
 //! waits, and better in the background once it is worth it.
 
 mod improve;
+mod passed;
 mod precompressed;
 mod stream;
 
@@ -14,6 +15,7 @@ use log::warn;
 use tokio::sync::Semaphore;
 
 pub(super) use improve::note_hit;
+pub(super) use passed::Recoding;
 pub(super) use stream::{of_arriving, of_stored};
 
 use crate::collapse::Flight;
@@ -28,6 +30,9 @@ const MOST_WAITING: usize = 64;
 /// compared; further ones wait for more hits.
 const MOST_ASKED: usize = 8;
 
+/// As many answers that are passed on may be encoded at once; further ones go as they are.
+const MOST_PASSED: usize = 256;
+
 /// The work of encoding, and what of it is under way.
 #[derive(Debug)]
 pub struct Compressor {
@@ -40,6 +45,8 @@ pub struct Compressor {
     /// A thread for each core, for what somebody waits for; nothing where there are none to be had.
     tasks: OnceLock<Option<Tasks>>,
     streams: Mutex<HashMap<Task, UnderWay>>,
+    /// A permit for each answer that is encoded while it is passed on.
+    passed: Arc<Semaphore>,
 }
 
 /// A body, by where it is in memory, and the coding that it is put into; nothing is none.
@@ -60,6 +67,7 @@ impl Default for Compressor {
             asking: Arc::new(Semaphore::new(MOST_ASKED)),
             tasks: OnceLock::new(),
             streams: Mutex::default(),
+            passed: Arc::new(Semaphore::new(MOST_PASSED)),
         }
     }
 }
@@ -69,7 +77,8 @@ impl Compressor {
     #[must_use]
     pub fn under_way(&self) -> u64 {
         let running = self.lane.get().and_then(Option::as_ref).map_or(0, Lane::running);
-        (running + self.streams().len()) as u64
+        let passed = MOST_PASSED - self.passed.available_permits();
+        (running + self.streams().len() + passed) as u64
     }
 
     /// How many bodies wait to be encoded well.
