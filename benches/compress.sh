@@ -131,7 +131,7 @@ ratio() { awk -v a="$1" -v b="$2" 'BEGIN { if (b > 0) printf "%.3g", a / b; else
 second_deploy() {
   local old=app.0a1b2c3d.js new=app.4e5f6a7b.js hash coding settings=$dir/dictionary.toml
   sed "s/policies.respect = .*/policies.respect = { compress = { dictionaries = true } }/" "$dir/forebay.toml" >"$settings"
-  "$forebay" check --config "$settings" >/dev/null 2>&1 || { echo "second deploy: this build makes no dictionaries"; return; }
+  "$forebay" check "$settings" >/dev/null 2>&1 || { echo "second deploy: this build makes no dictionaries"; return; }
   kill "$forebay_pid"; wait "$forebay_pid" 2>/dev/null || true
   "$forebay" serve --config "$settings" >"$dir/forebay.out" 2>&1 & forebay_pid=$!
   cp "$www/bundle.js" "$www/$old"

@@ -270,9 +270,11 @@ impl Kept {
         self.hits.store(0, Ordering::Relaxed);
     }
 
-    /// Whether it is to take the place of `other`, which is here already.
+    /// Whether it is to take the place of `other`, which is here already: if it is smaller, or hardly
+    /// larger, for a tag that promises its bytes is worth a few of them.
     fn replaces(&self, other: &Self) -> bool {
-        self.by != Maker::Quick && other.by == Maker::Quick && self.body.length <= other.body.length
+        let most = other.body.length + other.body.length / 16;
+        self.by != Maker::Quick && other.by == Maker::Quick && self.body.length <= most
     }
 }
 
@@ -545,7 +547,8 @@ mod tests {
         let (quick, best) = (Maker::Quick, Maker::Best);
         check(made(9, quick), made(8, quick), Some((9, quick)));
         check(made(9, quick), made(9, best), Some((9, best)));
-        check(made(9, quick), made(10, best), Some((9, quick)));
+        check(made(160, quick), made(170, best), Some((170, best)));
+        check(made(160, quick), made(171, best), Some((160, quick)));
         check(made(9, best), made(8, quick), Some((9, best)));
         check(made(9, best), Coded::NotSmaller, Some((9, best)));
         check(Coded::NotSmaller, made(8, best), Some((8, best)));
