@@ -139,6 +139,20 @@ async fn a_client_of_http_1_0_gets_it_plain() {
     reply.answered(200, &text()).lacks("content-encoding").lacks("transfer-encoding");
 }
 
+#[tokio::test]
+async fn a_client_of_http_1_0_gets_no_chunks() {
+    let chunked = Answer::chunked(&["one ", "two"]).field("Content-Type", "text/plain");
+    let (_origin, edge) = edge_with("", chunked).await;
+    for connection in ["", "Connection: keep-alive\r\n"] {
+        let mut reading = edge.connect().await;
+        let head = "POST /a HTTP/1.0\r\nHost: edge.test\r\nContent-Length: 0\r\n";
+        reading.send(format!("{head}{connection}\r\n")).await;
+        let reply = reading.reply("POST").await;
+        reply.answered(200, "one two").lacks("transfer-encoding").lacks("content-length");
+        assert!(reading.is_closed().await);
+    }
+}
+
 /// Reads chunks until they unfold to as much as `expected`, and demands just that.
 async fn read(reading: &mut Connection, decoder: &mut Decoder, expected: &str) {
     let mut read = Vec::new();

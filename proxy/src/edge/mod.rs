@@ -155,6 +155,16 @@ impl ProxyHttp for Edge {
         pass::response(&self.shared, session, response, context)
     }
 
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        _: &mut Context,
+    ) -> Result<(), BError> {
+        pass::frame(session, response);
+        Ok(())
+    }
+
     fn response_body_filter(
         &self,
         _: &mut Session,

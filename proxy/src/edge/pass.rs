@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
@@ -112,6 +112,15 @@ pub(super) fn response(
     }
     downstream::is_arriving(session);
     deliver::sign(response, context)
+}
+
+/// Has the end of the connection tell the end of a body of unknown length to a client of HTTP/1.0,
+/// which knows no chunks (RFC 9112 §6.1).
+pub(super) fn frame(session: &mut Session, response: &mut ResponseHeader) {
+    let knows_none = session.req_header().version == Version::HTTP_10;
+    if knows_none && response.remove_header(&header::TRANSFER_ENCODING).is_some() {
+        session.set_keepalive(None);
+    }
 }
 
 /// Removes what is for one hop, but for what pingora frames the body by.
