@@ -432,3 +432,20 @@ async fn a_browser_reads_dcz() {
     origin.answers(NEW, answer);
     check_browser(&origin.url(), made.len()).await;
 }
+
+#[tokio::test]
+async fn what_a_browser_that_has_another_version_gets_is_explained() {
+    let origin = Origin::start().await;
+    let edge = Edge::with_policy(&origin, WITH).await;
+    let explained = async |path: &str| {
+        let fields = r#"[["Content-Type", "text/javascript"], ["Cache-Control", "max-age=60"]]"#;
+        let body =
+            format!(r#"{{"url": "{path}", "response": {{"status": 200, "fields": {fields}}}}}"#);
+        edge.admin(&Request::new("POST", "/explain").body(&body)).await.status(200).text()
+    };
+    let note = "it is a version of /app.*.js: who says to have another one is sent what differs";
+    let said = explained("/app.3f2a9b1c.js").await;
+    assert!(said.contains(note), "{said}");
+    let said = explained("/app.js").await;
+    assert!(!said.contains("what differs"), "{said}");
+}

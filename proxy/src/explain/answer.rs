@@ -11,6 +11,7 @@ use super::print::written;
 use super::request::{Explainer, Found};
 use super::{Explanation, Response};
 use crate::event::{Detail, Failure, Fwd, Trail};
+use crate::field::dictionary::Pattern;
 use crate::field::number;
 use crate::field::range::ContentRange;
 use crate::policy::admit::{Admission, Arrival, admit};
@@ -272,6 +273,15 @@ impl Forwarded<'_> {
             told.map(|value| value.as_bytes().escape_ascii().to_string());
         let rules = &decision.route.policy;
         let ask = &decision.ask;
+        let bundle = ask.bundle.as_ref().filter(|it| it.takes(&head, &fields, length));
+        if let Some(Pattern { before, after }) =
+            bundle.filter(|_| verdict.is_ok()).map(|it| &it.pattern)
+        {
+            out.notes.push(format!(
+                "it is a version of {before}*{after}: who says to have another one is sent what \
+                 differs (dcb or dcz)"
+            ));
+        }
         of_response.compressed = Some(compressed(if verdict.is_ok() {
             encode::form(ask, &head, &fields, length, rules)
         } else {
