@@ -178,6 +178,20 @@ impl<F: Clone> Flight<F> {
         }
     }
 
+    /// Waits until there is nobody to read it and no use in keeping it.
+    pub async fn deserted(&self) {
+        loop {
+            let drained = self.drained.notified();
+            {
+                let state = self.state();
+                if !state.keep && state.readers == 0 {
+                    return;
+                }
+            }
+            drained.await;
+        }
+    }
+
     /// Gives up on readers that hold back others who are ahead of them.
     fn leave_behind(&self) {
         let mut state = self.state();

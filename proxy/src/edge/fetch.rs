@@ -12,6 +12,7 @@ use super::lookup::Forward;
 use super::{Shared, dictionaries};
 use crate::collapse::{Abandoned, Arriving, End, Lead, Opening};
 use crate::event::{Detail, Failure};
+use crate::field::coding;
 use crate::field::number;
 use crate::field::range::{ByteRange, ContentRange};
 use crate::origin::Exchange;
@@ -320,6 +321,10 @@ impl Fetch {
     /// A 200 to `HEAD` tells whether what is stored still stands (RFC 9111 §4.3.5).
     fn confirm(&self, answer: &ResponseHeader) {
         let Some(stored) = &self.order.forward.stored else { return };
+        // In another coding it is another form, which tells nothing of this one.
+        if coding::of_body(&answer.headers).is_ok_and(|coding| coding != stored.head.coding) {
+            return;
+        }
         let kept = stored.head.fields.to_map();
         let length = stored.body.length();
         let is_whole = stored.head.status == StatusCode::OK && stored.head.part.is_none();

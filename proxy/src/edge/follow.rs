@@ -20,6 +20,7 @@ use crate::event::{Detail, Failure, Fwd, Trail};
 use crate::field::cache_control::RequestDirectives;
 use crate::field::coding::Coding;
 use crate::policy::answer::Answer;
+use crate::policy::encode::takes_as_sent;
 use crate::policy::fail::{Trouble, may_go_ahead, may_stand_in};
 use crate::policy::forward::{anonymise, passes_range};
 use crate::policy::look_up::{self, Missing, Opened, Serving};
@@ -348,14 +349,16 @@ impl Forwarding<'_> {
         passenger: Passenger<Failure>,
     ) -> Result<(), BError> {
         context.trail.note_answer(arriving.head.status.as_u16(), arriving.verdict);
-        let Asked { ask, .. } = &*self.asked;
+        let Asked { ask, client, .. } = &*self.asked;
         let wanted = self.asked.wanted(&self.fields);
         let is_shared = arriving.verdict.is_ok();
         let Opened { mut fields, answer, missing } =
             look_up::open(&arriving.head, arriving.length, is_shared, &wanted);
         let mut body = (passenger, arriving.length);
         let mut coding = None;
-        if let Some(missing) = missing {
+        // Before HTTP/1.1, an end that nobody announced could not be told from a broken one.
+        let must_be_made = client.version != "1.0" || !takes_as_sent(ask, &arriving.head);
+        if let Some(missing) = missing.filter(|_| must_be_made) {
             let (source, length) = body;
             let to = missing.coding;
             let made = if ask.method == Method::HEAD {

@@ -147,9 +147,12 @@ pub fn form_for_one(
     rules: &Policy,
 ) -> Form {
     if is_own(asked, kept, rules) {
-        Form::AsIs(AsIs::Own)
-    } else {
-        form(ask, head, kept, length, rules)
+        return Form::AsIs(AsIs::Own);
+    }
+    match form(ask, head, kept, length, rules) {
+        // To make it anew would serve nobody else, and could fail where the client does not.
+        Form::Made(_) if head.coding.is_some() && takes_as_sent(ask, head) => Form::AsSent,
+        form @ (Form::AsIs(_) | Form::AsSent | Form::Made(_)) => form,
     }
 }
 

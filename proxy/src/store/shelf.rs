@@ -38,7 +38,11 @@ impl Shelf {
     /// The same with `stored` in place of `old`, which it updates: what `old` was selected by holds
     /// no more.
     #[must_use]
-    pub fn with_update(&self, old: &Stored, stored: Stored, most: usize) -> Self {
+    pub fn with_update(&self, old: &Stored, mut stored: Stored, most: usize) -> Self {
+        // More may have been made of the body since.
+        if let Some(here) = self.variants.iter().find(|other| other.body.is_same(&stored.body)) {
+            stored.body = here.body.clone();
+        }
         let is_other = |other: &&Stored| !Arc::ptr_eq(&other.head, &old.head);
         Self { variants: self.variants.iter().filter(is_other).cloned().collect() }
             .with(stored, most)

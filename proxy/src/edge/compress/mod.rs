@@ -57,6 +57,8 @@ type Task = (usize, Option<Coding>);
 struct UnderWay {
     source: Arc<Flight<Failure>>,
     made: Arc<Flight<Failure>>,
+    /// What comes of it is kept for others.
+    is_shared: bool,
 }
 
 impl Default for Compressor {

@@ -17,13 +17,16 @@ use crate::key::Key;
 use crate::stored::{Body, Coded, Kept, Maker, Stored};
 use crate::transform::recode::{RecodeError, Recoder};
 
-/// As many bodies may be encoded at once; who comes then gets what the origin sent.
+/// As many bodies that are stored may be encoded at once, and as many that are for one client alone:
+/// those may take for ever. Who comes then gets what the origin sent.
 const MOST: usize = 128;
 /// When nothing has come for so long, what has is flushed to who waits: an event, or a page whose
 /// rest takes its time. To flush each piece would make less of them.
 const PAUSE: Duration = Duration::from_millis(5);
 /// For so long a body is encoded before others are.
 const TURN: Duration = Duration::from_millis(10);
+/// A body unfolds to so many times what may be stored, and no more.
+const UNFOLDS: u64 = 16;
 
 /// Has the answer that is `arriving`, and that `source` brings, put into the coding `to`, or joins
 /// who has it done; nothing is the plain body.
@@ -91,13 +94,15 @@ fn enter(
     if let Some(under_way) = streams.get(&task) {
         return under_way.made.board().map(Entry::Wait);
     }
-    if streams.len() >= MOST {
+    let is_shared = source.is_kept();
+    let others = streams.values().filter(|other| other.is_shared == is_shared);
+    if others.count() >= MOST {
         debug!("{}: too much is being compressed", asked.key);
         asked.snapshot.meters.count_refused_encoding();
         return None;
     }
     let (lead, passenger) = shared.flights.alone();
-    let under_way = UnderWay { source: Arc::clone(source), made: Arc::clone(lead.flight()) };
+    let under_way = UnderWay { source: Arc::clone(source), made: Arc::clone(lead.flight()), is_shared };
     streams.insert(task, under_way);
     Some(Entry::Lead(lead, passenger))
 }
@@ -111,6 +116,8 @@ struct Stream {
     task: Task,
     source: Passenger<Failure>,
     lead: Lead<Failure>,
+    /// The largest body that is kept.
+    max_object: u64,
     recoder: Option<Recoder>,
     /// Bytes as they came, plain, and as they are made.
     before: u64,
@@ -141,7 +148,8 @@ impl Stream {
         source: Passenger<Failure>,
         lead: Lead<Failure>,
     ) {
-        let limit = asked.snapshot.settings.cache.max_object;
+        let max_object = asked.snapshot.settings.cache.max_object;
+        let limit = max_object.saturating_mul(UNFOLDS);
         let stream = Self {
             shared: Arc::clone(shared),
             snapshot: Arc::clone(&asked.snapshot),
@@ -150,6 +158,7 @@ impl Stream {
             task,
             source,
             lead,
+            max_object,
             recoder: Some(Recoder::sized(from, task.1, limit, length)),
             before: 0,
             plain: 0,
@@ -208,7 +217,12 @@ impl Stream {
             let held = timed(&mut self.took, || recoder.flush())?;
             self.push(held).await?;
         }
-        Ok(self.source.piece().await)
+        // Who waits may leave before anything comes.
+        tokio::select! {
+            biased;
+            next = self.source.piece() => Ok(next),
+            () = self.lead.flight().deserted() => Err(Stopped::Abandoned),
+        }
     }
 
     async fn give(&mut self, mut piece: Bytes) -> Result<(), Stopped> {
@@ -232,6 +246,9 @@ impl Stream {
             return Ok(());
         }
         self.after += piece.len() as u64;
+        if self.after > self.max_object {
+            self.lead.flight().stop_keeping();
+        }
         let pushed = self.lead.flight().push(piece).await;
         pushed.map_err(|Abandoned| Stopped::Abandoned)
     }
