@@ -16,7 +16,7 @@ use crate::stored::{Body, Fields, Stored, StoredHead};
 /// How many pieces of a body that is not kept may wait for its slowest reader.
 pub(super) const WINDOW: usize = 16;
 /// How long a reader may hold back others who are ahead of it; then it gets no more.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(5);
 /// Up to this many bytes a body is kept, however much the bodies of others take.
 pub(super) const ALWAYS_KEPT: u64 = 1024 * 1024;
 /// How many interim responses are passed on.
@@ -160,6 +160,15 @@ impl<F: Clone> Flight<F> {
     ///
     /// [`Abandoned`] if there is nobody to read it and no use in keeping it.
     pub async fn push(&self, piece: Bytes) -> Result<(), Abandoned> {
+        self.push_within(PATIENCE, piece).await
+    }
+
+    /// The same where readers that are behind others may hold it back for so long.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Flight::push`].
+    pub async fn push_within(&self, patience: Duration, piece: Bytes) -> Result<(), Abandoned> {
         self.add(piece);
         loop {
             let drained = self.drained.notified();
@@ -172,7 +181,7 @@ impl<F: Clone> Flight<F> {
                     return Err(Abandoned);
                 }
             }
-            if timeout(PATIENCE, drained).await.is_err() {
+            if timeout(patience, drained).await.is_err() {
                 self.leave_behind();
             }
         }

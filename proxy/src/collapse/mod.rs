@@ -12,7 +12,7 @@ use bytes::Bytes;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
-pub use flight::{Abandoned, Arriving, End, Flight, News, Opening, Passenger};
+pub use flight::{Abandoned, Arriving, End, Flight, News, Opening, PATIENCE, Passenger};
 
 use crate::key::{Key, KeyDigest};
 use crate::stored::Selecting;
@@ -165,7 +165,7 @@ mod tests {
     use http::{HeaderMap, StatusCode};
     use proptest::prelude::*;
 
-    use super::flight::{ALWAYS_KEPT, MOST_INTERIM, PATIENCE, WINDOW};
+    use super::flight::{ALWAYS_KEPT, MOST_INTERIM, WINDOW};
     use super::*;
     use crate::key::Target;
     use crate::stored::testing::{head, request};
@@ -403,6 +403,39 @@ mod tests {
         lead.flight().end(End::Whole);
         assert_eq!(fast.await.unwrap(), ("x".repeat(20 * WINDOW), End::Whole));
         assert_eq!(flights.held(), 0);
+    }
+
+    /// What reads a body to give it to readers of its own must not be left behind for one of those.
+    #[tokio::test(start_paused = true)]
+    async fn leaves_a_reader_behind_as_soon_as_is_wanted() {
+        let flights = flights(PLENTY);
+        let (lead, fast) = lead(&flights);
+        let slow = wait(&flights);
+        lead.flight().open(answer(), false);
+        let fast = tokio::spawn(all(fast));
+        let began = tokio::time::Instant::now();
+        for _ in 0..2 * WINDOW {
+            assert_eq!(lead.flight().push_within(PATIENCE / 2, piece("x")).await, Ok(()));
+            tokio::task::yield_now().await;
+        }
+        assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+        lead.flight().end(End::Whole);
+        assert_eq!(fast.await.unwrap(), ("x".repeat(2 * WINDOW), End::Whole));
+        drop(slow);
+    }
+
+    #[tokio::test]
+    async fn tells_when_the_last_reader_has_left() {
+        let flights = flights(PLENTY);
+        let (lead, passenger) = lead(&flights);
+        assert!(at_once(lead.flight().deserted()).is_pending());
+        lead.flight().stop_keeping();
+        assert!(at_once(lead.flight().deserted()).is_pending());
+        let flight = Arc::clone(lead.flight());
+        let deserted = tokio::spawn(async move { flight.deserted().await });
+        tokio::task::yield_now().await;
+        drop(passenger);
+        assert!(deserted.await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]

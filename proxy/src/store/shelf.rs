@@ -103,8 +103,8 @@ mod tests {
 
     const MOST_VARIANTS: usize = 32;
     use crate::field::range::{ByteRange, ContentRange};
-    use crate::stored::StoredHead;
     use crate::stored::testing::{body, request, stored};
+    use crate::stored::{Kept, Maker, StoredHead};
 
     /// A shelf with a response for each of `languages`, put there in that order.
     fn shelf(languages: &[&str]) -> Shelf {
@@ -148,6 +148,16 @@ mod tests {
         assert_eq!(after.variants.len(), 2);
         assert_eq!(selected(&after, "en").as_deref(), Some("newer"));
         assert_eq!(selected(&after, "de").as_deref(), Some("de"));
+    }
+
+    #[test]
+    fn keeps_what_was_made_while_an_update_was_on_its_way() {
+        let before = shelf(&["en"]);
+        let old = before.newest().unwrap().clone();
+        let made = Coded::Kept(Kept::new(Body::new(vec!["made".into()]), Maker::Best));
+        let since = before.with_coded(&old.body, None, &made).unwrap();
+        let after = since.with_update(&old, old.clone(), MOST_VARIANTS);
+        assert!(matches!(after.newest().unwrap().body.coded(None), Some(Coded::Kept(_))));
     }
 
     #[test]

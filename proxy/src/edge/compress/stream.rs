@@ -8,7 +8,7 @@ use log::debug;
 use tokio::time::timeout;
 
 use super::{Task, UnderWay};
-use crate::collapse::{Abandoned, Arriving, End, Entry, Flight, Lead, Passenger};
+use crate::collapse::{Abandoned, Arriving, End, Entry, Flight, Lead, PATIENCE, Passenger};
 use crate::edge::decide::Asked;
 use crate::edge::{Shared, Snapshot};
 use crate::event::{Encoded, Failure};
@@ -25,6 +25,8 @@ const MOST: usize = 128;
 const PAUSE: Duration = Duration::from_millis(5);
 /// For so long a body is encoded before others are.
 const TURN: Duration = Duration::from_millis(10);
+/// The least for which it waits for a slow reader.
+const LEAST_PATIENCE: Duration = Duration::from_millis(250);
 /// A body unfolds to so many times what may be stored, and no more.
 const UNFOLDS: u64 = 16;
 
@@ -102,7 +104,8 @@ fn enter(
         return None;
     }
     let (lead, passenger) = shared.flights.alone();
-    let under_way = UnderWay { source: Arc::clone(source), made: Arc::clone(lead.flight()), is_shared };
+    let under_way =
+        UnderWay { source: Arc::clone(source), made: Arc::clone(lead.flight()), is_shared };
     streams.insert(task, under_way);
     Some(Entry::Lead(lead, passenger))
 }
@@ -124,6 +127,8 @@ struct Stream {
     plain: u64,
     after: u64,
     took: Duration,
+    /// When it began to give what it gives now.
+    giving: Instant,
     /// What it had taken when it last let others go first.
     turn: Duration,
 }
@@ -164,6 +169,7 @@ impl Stream {
             plain: 0,
             after: 0,
             took: Duration::ZERO,
+            giving: Instant::now(),
             turn: Duration::ZERO,
         };
         if let Some(tasks) = shared.compressor.tasks() {
@@ -214,6 +220,7 @@ impl Stream {
             return Ok(next);
         }
         if let Some(recoder) = &mut self.recoder {
+            self.giving = Instant::now();
             let held = timed(&mut self.took, || recoder.flush())?;
             self.push(held).await?;
         }
@@ -227,6 +234,7 @@ impl Stream {
 
     async fn give(&mut self, mut piece: Bytes) -> Result<(), Stopped> {
         self.before += piece.len() as u64;
+        self.giving = Instant::now();
         while let Some(recoder) = &mut self.recoder
             && let Some(ready) = timed(&mut self.took, || recoder.take(&mut piece))?
         {
@@ -249,8 +257,17 @@ impl Stream {
         if self.after > self.max_object {
             self.lead.flight().stop_keeping();
         }
-        let pushed = self.lead.flight().push(piece).await;
+        let pushed = self.lead.flight().push_within(self.patience(), piece).await;
         pushed.map_err(|Abandoned| Stopped::Abandoned)
+    }
+
+    /// For how long one of its readers may hold back the others: less than it may hold back those
+    /// who read what it reads, or all would be left behind for the sake of one.
+    fn patience(&self) -> Duration {
+        if self.source.flight().is_kept() {
+            return PATIENCE;
+        }
+        (PATIENCE / 2).saturating_sub(self.giving.elapsed()).max(LEAST_PATIENCE)
     }
 
     /// Keeps what was made beside what it was made of, if that is stored.
