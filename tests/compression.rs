@@ -601,27 +601,3 @@ async fn the_origin_may_do_it_itself() {
         reply.answered(200, &text()).has("content-encoding", "gzip").has("etag", "\"a\"");
     }
 }
-
-#[tokio::test]
-async fn what_goes_on_for_ever_takes_no_place_from_what_is_stored() {
-    const MANY: usize = 129;
-    let origin = Origin::with("/a", gzip_only()).await;
-    let gate = Gate::closed();
-    let events = Answer::held("data: one\n\n", &gate, "data: two\n\n")
-        .field("Content-Type", "text/event-stream")
-        .field("Cache-Control", "no-store");
-    origin.answers("/events", events);
-    let edge = Edge::before(&origin).await;
-    let mut connections = Vec::new();
-    for _ in 0..MANY {
-        let mut connection = edge.connect().await;
-        connection.send(Request::get("/events").field("Accept-Encoding", "br").http1()).await;
-        connections.push(connection);
-    }
-    let full = "forebay_encodings_in_progress 128\n";
-    edge.metrics_until(|metrics| metrics.contains(full)).await;
-    edge.send(&taking("identity")).await.answered(200, &text());
-    // Who leaves gives the place back, though nothing comes.
-    drop(connections);
-    edge.metrics_until(|metrics| metrics.contains("forebay_encodings_in_progress 0\n")).await;
-}
