@@ -69,7 +69,7 @@ async fn a_file_of_the_origin_takes_the_place_of_the_edges_own() {
     {
         for answer in [file(coding), file(coding).field("Content-Encoding", coding.token())] {
             let (origin, edge) = edge_with(ON, vec![(path, answer)]).await;
-            let tag = format!("\"a-{}-origin\"", coding.token());
+            let tag = format!("W/\"a-{}-origin\"", coding.token());
             let reply = tagged(&edge, &taking(coding), coding, &tag).await;
             reply.status(200).hit().has("content-encoding", coding.token());
             reply.has("content-type", "text/javascript").has("vary", "Accept-Encoding");
@@ -77,8 +77,9 @@ async fn a_file_of_the_origin_takes_the_place_of_the_edges_own() {
             let had = edge.send(&taking(coding).field("If-None-Match", &tag)).await;
             had.status(304).has("etag", &tag);
             let part = edge.send(&taking(coding).field("Range", "bytes=3-7")).await;
-            part.status(206);
-            assert_eq!(part.bytes, ahead(coding, &script())[3..8]);
+            // Of a file that may be packed anew no part is cut.
+            part.status(206).lacks("content-encoding").has("etag", "\"a\"");
+            assert_eq!(part.bytes, script().as_bytes()[3..8]);
             assert_eq!((origin.count("/app.js"), origin.count(path)), (1, 1));
         }
     }
@@ -96,7 +97,7 @@ async fn it_is_asked_for_in_nobodys_name_and_not_kept_for_itself() {
         .field("Accept-Encoding", "br")
         .field("Cookie", "theme=dark")
         .field("Accept-Language", "de");
-    tagged(&edge, &request, Coding::Br, "\"a-br-origin\"").await;
+    tagged(&edge, &request, Coding::Br, "W/\"a-br-origin\"").await;
     let asked = origin.last("/app.js.br");
     assert_eq!(asked.method, "GET");
     assert_eq!(asked.target, "/app.js.br?v=3&w=4");
@@ -155,7 +156,7 @@ async fn what_is_no_copy_of_the_body_is_not_used() {
 async fn each_coding_is_asked_for_once() {
     let (origin, edge) = edge_with(ON, vec![("/app.js.zst", file(Coding::Zstd))]).await;
     tagged(&edge, &taking(Coding::Br), Coding::Br, "\"a-br\"").await;
-    tagged(&edge, &taking(Coding::Zstd), Coding::Zstd, "\"a-zstd-origin\"").await;
+    tagged(&edge, &taking(Coding::Zstd), Coding::Zstd, "W/\"a-zstd-origin\"").await;
     tagged(&edge, &taking(Coding::Gzip), Coding::Gzip, "\"a-gzip\"").await;
     for path in ["/app.js", "/app.js.br", "/app.js.zst", "/app.js.gz"] {
         assert_eq!(origin.count(path), 1, "{path}");
@@ -193,6 +194,6 @@ async fn the_origin_of_the_body_is_asked_whatever_the_route_of_its_path() {
         elsewhere.url()
     );
     let edge = Setup::before(&origin).policy(ON).table(&table).start().await;
-    tagged(&edge, &taking(Coding::Br), Coding::Br, "\"a-br-origin\"").await;
+    tagged(&edge, &taking(Coding::Br), Coding::Br, "W/\"a-br-origin\"").await;
     assert_eq!(elsewhere.all().len(), 0);
 }

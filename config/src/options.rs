@@ -350,7 +350,7 @@ options! {
         /// `/app.js.br`, `/app.js.zst`, `/app.js.gz` beside `/app.js`. Before a stored response is
         /// made as small as it gets in a coding, the origin of its route is asked once for the
         /// file of that coding, in nobody's name: `GET /app.js.br?v=3` for `/app.js?v=3`. What
-        /// comes is used in place of the edge's own work, with `"x-br-origin"` for `ETag`, if it
+        /// comes is used in place of the edge's own work, with `W/"x-br-origin"` for `ETag`, if it
         /// is whole, unfolds to the stored body byte for byte, and is smaller than what was made
         /// quickly. Nothing is asked for a path that ends with `/`, nor where `upgrade_after` is
         /// `0`. Not for an API: `/users/5.br` might be a user.

@@ -143,10 +143,10 @@ fn made(stored: &Stored, coding: Option<Coding>, kept: HeaderMap, wanted: &Wante
         Some(Coded::Kept(made)) => {
             let fields = form.fields(kept.clone(), made.by);
             let mut answer = choose(stored, form, &fields, &made.body, wanted);
-            let is_quick = coding.is_some() && made.by == Maker::Quick;
-            // Parts of what was made in haste could not be put together: they are cut from the
-            // other, if the client can read that.
-            if is_quick && answer.is_of_parts() {
+            let is_weak = coding.is_some() && made.by != Maker::Best;
+            // Parts of what may be other bytes the next time could not be put together: they are
+            // cut from the other, if the client can read that.
+            if is_weak && answer.is_of_parts() {
                 if takes_as_sent {
                     return as_sent(stored, Form::AsSent, kept, wanted);
                 }
