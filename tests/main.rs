@@ -28,6 +28,7 @@ mod policies;
 mod precompressed;
 mod predictions;
 mod privacy;
+mod purge;
 mod ranges;
 mod reload;
 mod routing;

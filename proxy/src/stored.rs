@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use ring::digest;
 
 use crate::field::coding::Coding;
 use crate::field::range::ContentRange;
@@ -32,6 +33,28 @@ pub struct StoredHead {
     pub compressible: bool,
     /// The content coding that the body is stored in, if it is one that the edge can read.
     pub coding: Option<Coding>,
+    /// The names by which it may be purged.
+    pub tags: Box<[TagHash]>,
+    /// How many invalidations there had been when it was asked for; noted when it is stored.
+    pub since: u64,
+}
+
+/// A tag in 16 bytes, cut from SHA-256: an origin chooses how long a tag is, and not how much is
+/// kept of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TagHash([u8; 16]);
+
+impl TagHash {
+    /// That of `tag`.
+    #[must_use]
+    pub fn of(tag: &str) -> Self {
+        let whole = digest::digest(&digest::SHA256, tag.as_bytes());
+        let mut bytes = [0; 16];
+        for (byte, digest) in bytes.iter_mut().zip(whole.as_ref()) {
+            *byte = *digest;
+        }
+        Self(bytes)
+    }
 }
 
 /// A stored response. Cloning shares head and body.
@@ -49,7 +72,10 @@ impl Stored {
     pub fn size(&self) -> u64 {
         /// `Stored` itself, the counters of its `Arc`s, and the tables of the allocator.
         const OVERHEAD: u64 = 160;
-        let head = size_of::<StoredHead>() + self.head.fields.len() + self.head.selecting.size();
+        let head = size_of::<StoredHead>()
+            + self.head.fields.len()
+            + self.head.selecting.size()
+            + size_of_val(&*self.head.tags);
         let body = self.body.length() + self.body.coded_length() + self.body.versions_size();
         OVERHEAD + head as u64 + body + 48 * self.body.pieces() as u64
     }
@@ -75,6 +101,8 @@ pub struct Freshness {
     /// How long past its lifetime it may answer in place of an error, if anybody said
     /// (RFC 5861 §4).
     pub if_error: Option<Seconds>,
+    /// It was purged, and answers only in place of an origin that fails.
+    pub withdrawn: bool,
 }
 
 impl Freshness {
@@ -101,7 +129,7 @@ impl Freshness {
     #[must_use]
     pub const fn is_fresh(&self, now: Timestamp) -> bool {
         // Equality is stale: fresh means lifetime > age.
-        self.lifetime.0 > self.age(now).0
+        !self.withdrawn && self.lifetime.0 > self.age(now).0
     }
 }
 
@@ -445,11 +473,14 @@ pub(crate) mod testing {
                 never_stale: false,
                 while_revalidate: Seconds::ZERO,
                 if_error: None,
+                withdrawn: false,
             },
             selecting: Selecting::new(&vary, request),
             part: None,
             compressible: false,
             coding: None,
+            tags: Box::default(),
+            since: 0,
         }
     }
 
@@ -575,6 +606,7 @@ mod tests {
             never_stale: false,
             while_revalidate: Seconds::ZERO,
             if_error: None,
+            withdrawn: false,
         };
         assert!(freshness.is_fresh(Timestamp::from_seconds(149)));
         assert!(!freshness.is_fresh(Timestamp::from_seconds(150)));

@@ -1,6 +1,7 @@
 //! The admin listener: what ops ask of a running edge. Never on the edge's own listener.
 
 mod explain;
+pub mod purge;
 pub mod reload;
 mod stats;
 
@@ -77,6 +78,7 @@ enum Question {
     Readiness,
     Metrics,
     Stats,
+    Purge,
     Reload,
     Explain,
 }
@@ -92,6 +94,7 @@ const ENDPOINTS: &[Endpoint] = &[
     Endpoint { path: "/metrics", allow: READ, open: false, question: Question::Metrics },
     Endpoint { path: "/stats", allow: READ, open: false, question: Question::Stats },
     Endpoint { path: "/explain", allow: CHANGE, open: false, question: Question::Explain },
+    Endpoint { path: "/purge", allow: CHANGE, open: false, question: Question::Purge },
     Endpoint { path: "/reload", allow: CHANGE, open: false, question: Question::Reload },
 ];
 
@@ -156,6 +159,7 @@ impl Admin {
             Question::Readiness => Answer::text(StatusCode::SERVICE_UNAVAILABLE, "not ready"),
             Question::Metrics => self.metrics(),
             Question::Stats => stats::answer(&self.shared, &self.observer),
+            Question::Purge => purge::answer(&self.shared, &self.observer, body),
             Question::Reload => self.reload().await,
             Question::Explain => explain::answer(&self.shared, fields, body),
         }

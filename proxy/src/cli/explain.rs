@@ -2,12 +2,10 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::Args;
-use forebay_config::Settings;
-use http::StatusCode;
 
+use super::running::{REMEDY, Running};
 use super::{Refusal, say, settings_file};
 use crate::explain::{Question, Written, WrittenResponse, explain};
 use crate::time;
@@ -57,20 +55,16 @@ pub(super) struct Arguments {
     admin: Option<String>,
 }
 
-/// What to do where there is no settings file.
-const REMEDY: &str = "name a settings file with --config";
-/// How long a running edge may take to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// The variable whose value is the token of the admin listener.
-const TOKEN_VARIABLE: &str = "FOREBAY_ADMIN_TOKEN";
-
 pub(super) fn run(arguments: &Arguments) -> Result<(), Refusal> {
     let written = written(arguments)?;
     if arguments.live {
-        say(&ask(arguments, &written)?);
+        let accept = if arguments.json { "application/json" } else { "text/plain" };
+        let edge = Running::of(arguments.admin.as_deref(), arguments.config.as_deref())?;
+        say(&edge.post("/explain", accept, &written)?);
         return Ok(());
     }
-    let settings = settings(arguments)?;
+    let path = settings_file::path(arguments.config.as_deref());
+    let settings = settings_file::open(&path, REMEDY)?.parse()?.settings;
     let explanation = explain(&settings, &Question::try_from(written)?, None, time::now());
     say(&if arguments.json {
         serde_json::to_string_pretty(&explanation)? + "\n"
@@ -78,11 +72,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Refusal> {
         explanation.to_string()
     });
     Ok(())
-}
-
-fn settings(arguments: &Arguments) -> Result<Settings, Refusal> {
-    let path = settings_file::path(arguments.config.as_deref());
-    Ok(settings_file::open(&path, REMEDY)?.parse()?.settings)
 }
 
 fn written(arguments: &Arguments) -> Result<Written, Refusal> {
@@ -110,46 +99,4 @@ fn read_head(path: &Path) -> Result<String, Refusal> {
     }
     Ok(std::fs::read_to_string(path)
         .map_err(|error| format!("cannot read {}: {error}", path.display()))?)
-}
-
-/// What the running edge answers.
-fn ask(arguments: &Arguments, written: &Written) -> Result<String, Refusal> {
-    let (base, token) = match &arguments.admin {
-        Some(url) if url.contains("://") => (url.trim_end_matches('/').to_owned(), None),
-        Some(address) => (format!("http://{}", address.trim_end_matches('/')), None),
-        None => {
-            let admin = settings(arguments)?.admin;
-            (
-                format!("http://{}", admin.address),
-                admin.token.map(|token| token.reveal().to_owned()),
-            )
-        }
-    };
-    let token = token.or_else(|| settings_file::variable(TOKEN_VARIABLE));
-    let url = format!("{base}/explain");
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(PATIENCE))
-        .http_status_as_error(false)
-        .build()
-        .into();
-    let accept = if arguments.json { "application/json" } else { "text/plain" };
-    let mut request =
-        agent.post(&url).header("Accept", accept).header("Content-Type", "application/json");
-    if let Some(token) = token {
-        request = request.header("Authorization", format!("Bearer {token}"));
-    }
-    let mut answer = request
-        .send(serde_json::to_string(written)?)
-        .map_err(|error| format!("cannot ask {url}: {error}; is the edge running?"))?;
-    let text = answer.body_mut().read_to_string()?;
-    let status = answer.status();
-    if status.is_success() {
-        return Ok(text);
-    }
-    let remedy = match status {
-        StatusCode::UNAUTHORIZED => format!("; {TOKEN_VARIABLE} has to hold it"),
-        StatusCode::NOT_FOUND => "; that is no admin listener of this version".to_owned(),
-        _ => String::new(),
-    };
-    Err(format!("{url} answered {status}: {}{remedy}", text.trim_end()).into())
 }

@@ -4,7 +4,9 @@ mod check;
 mod demo;
 mod explain;
 mod fingerprint;
+mod purge;
 mod reference;
+mod running;
 mod serve;
 mod settings_file;
 
@@ -33,6 +35,8 @@ enum Command {
     Check(check::Arguments),
     /// Says what becomes of a request and of its answer, and why.
     Explain(explain::Arguments),
+    /// Takes back what a running edge has stored.
+    Purge(purge::Arguments),
     /// Prints the manual of all settings.
     Reference(reference::Arguments),
 }
@@ -50,6 +54,7 @@ pub fn run() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Purge(arguments) => purge::run(arguments),
         Command::Reference(arguments) => {
             reference::run(&arguments);
             Ok(())

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, head
 use serde::{Deserialize, Serialize};
 
 use crate::edge::FOREBAY_DEBUG;
-use crate::key::{Target, TargetError};
+use crate::key::{Target, TargetError, Url};
 use crate::policy::sound::{self, Unsound};
 
 /// What is to be explained.
@@ -228,29 +228,6 @@ fn status_line(line: &str) -> Option<u16> {
     version.strip_prefix("HTTP/")?;
     let Ok(status) = rest.split(' ').next()?.parse() else { return None };
     Some(status)
-}
-
-/// The parts of a URL as people write it.
-struct Url {
-    scheme: String,
-    authority: String,
-    path: String,
-}
-
-impl Url {
-    /// Splits `url`, which may be a path alone. The fragment is left out: no client sends it.
-    fn split(url: &str) -> Self {
-        let url = url.split('#').next().unwrap_or(url);
-        let (scheme, rest) = match url.split_once("://") {
-            Some((scheme, rest)) if !scheme.contains(['/', '?']) => (scheme, rest),
-            Some(_) | None => ("http", url),
-        };
-        let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(end);
-        let authority = if url.starts_with('/') { "localhost" } else { authority };
-        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        Self { scheme: scheme.to_owned(), authority: authority.to_owned(), path }
-    }
 }
 
 fn read_fields(written: Vec<(String, String)>) -> Result<HeaderMap, Unclear> {

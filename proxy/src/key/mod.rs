@@ -6,6 +6,7 @@
 
 pub mod query;
 mod target;
+mod url;
 
 use std::fmt;
 
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use ring::digest;
 
 pub use target::{Scheme, Target, TargetError};
+pub use url::Url;
 
 /// The first byte of every key; another one means that the parts have another meaning.
 const VERSION: u8 = 1;
@@ -93,10 +95,30 @@ impl Key {
         hash ^ (hash >> 31)
     }
 
+    /// What its URL says of a place.
+    #[must_use]
+    pub fn place(&self) -> Place<'_> {
+        let mut parts = self.parts();
+        let mut next = || parts.next().flatten();
+        let (scheme, authority) = (next(), next());
+        Place { scheme, authority, path: next().unwrap_or_default() }
+    }
+
     /// Its parts in order: scheme, authority, path, query, then names and values.
     fn parts(&self) -> Parts<'_> {
         Parts(self.0.strip_prefix(&[VERSION]).unwrap_or_default())
     }
+}
+
+/// The URL in a key, without its query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// The scheme, if it counts.
+    pub scheme: Option<&'a [u8]>,
+    /// Host and port, if they count.
+    pub authority: Option<&'a [u8]>,
+    /// The path.
+    pub path: &'a [u8],
 }
 
 /// A key in 16 bytes, to remember that something happened to it: a client chooses how long a key

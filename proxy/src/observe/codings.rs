@@ -5,7 +5,7 @@ use prometheus::proto::{LabelPair, Metric};
 use prometheus::{CounterVec, IntCounter, IntCounterVec, Opts, Registry};
 use serde::Serialize;
 
-use super::metrics::{DeclareError, counter, declare, dropped};
+use super::metrics::{DeclareError, counter, declare, dropped, one};
 use crate::event::{Coded, Encoded};
 use crate::field::coding::{self, Coding};
 use crate::field::dictionary::DictionaryCoding;
@@ -59,7 +59,7 @@ impl CodingMeters {
                 seconds,
                 CounterVec::new(Opts::new(seconds, help), &LABELS),
             )?,
-            refused: declare(registry, refused, IntCounter::new(refused, too_many))?,
+            refused: one(registry, refused, too_many)?,
             answers: counter(
                 "forebay_coded_responses_total",
                 "Whole answers in a content coding that the edge made.",

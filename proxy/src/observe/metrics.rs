@@ -180,6 +180,15 @@ pub(super) fn counter(
     declare(registry, name, IntCounterVec::new(Opts::new(name, help), labels))
 }
 
+/// Declares a counter without labels.
+pub(super) fn one(
+    registry: &Registry,
+    name: &'static str,
+    help: &str,
+) -> Result<IntCounter, DeclareError> {
+    declare(registry, name, IntCounter::new(name, help))
+}
+
 fn histogram(
     registry: &Registry,
     name: &'static str,

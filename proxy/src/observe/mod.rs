@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use forebay_config::Settings;
-use prometheus::{IntCounterVec, IntGauge, Registry, TextEncoder};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder};
 
 use codings::CodingMeters;
 pub use codings::Saved;
@@ -39,6 +39,7 @@ pub struct Observer {
     registry: Registry,
     family: Family,
     reloads: IntCounterVec,
+    purges: IntCounter,
     stored_bytes: IntGauge,
     stored_keys: IntGauge,
     arriving_bytes: IntGauge,
@@ -89,6 +90,11 @@ impl Observer {
         }
         Ok(Self {
             reloads,
+            purges: metrics::one(
+                &registry,
+                "forebay_purges_total",
+                "Purges that were wished for.",
+            )?,
             family: Family::declare(&registry)?,
             stored_bytes: gauge("forebay_stored_bytes", "Bytes of stored responses in memory.")?,
             stored_keys: gauge("forebay_stored_keys", "Keys that have a stored response.")?,
@@ -106,6 +112,12 @@ impl Observer {
             )?,
             registry,
         })
+    }
+
+    /// Counts a purge, and gives the number of it.
+    pub fn purged(&self) -> u64 {
+        self.purges.inc();
+        self.purges.get()
     }
 
     /// Counts that the settings were read again.

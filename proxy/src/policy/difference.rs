@@ -213,6 +213,8 @@ mod tests {
             part: None,
             compressible: true,
             coding: None,
+            tags: Box::default(),
+            since: 0,
         };
         let body = Body::new(vec![Bytes::from(vec![b'a'; 5000])]);
         let br = Body::new(vec![Bytes::from(vec![b'b'; 100])]);

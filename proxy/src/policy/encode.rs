@@ -434,6 +434,8 @@ mod tests {
             part: None,
             compressible: false,
             coding: coding::of_body(fields).unwrap_or(None),
+            tags: Box::default(),
+            since: 0,
         }
     }
 

@@ -136,6 +136,7 @@ impl Source<'_> {
             never_stale,
             while_revalidate: while_revalidate.unwrap_or(Seconds::ZERO),
             if_error: or_rule(self.said.stale_if_error, self.rules.stale_if_error),
+            withdrawn: false,
         }
     }
 }

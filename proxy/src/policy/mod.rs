@@ -51,6 +51,7 @@ mod testing {
         never_stale: false,
         while_revalidate: Seconds::ZERO,
         if_error: None,
+        withdrawn: false,
     };
 
     /// The policy with these options, as a settings file has them.

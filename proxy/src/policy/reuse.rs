@@ -37,7 +37,7 @@ impl Reuse {
 /// Says whether what was stored with `stored` may answer a request with `request`.
 #[must_use]
 pub fn decide(stored: &Freshness, request: &RequestDirectives, now: Timestamp) -> Reuse {
-    if stored.always_validate {
+    if stored.always_validate || stored.withdrawn {
         return Reuse::Validate(Fwd::Stale);
     }
     if request.no_cache {
@@ -125,6 +125,15 @@ mod tests {
     }
 
     #[test]
+    fn is_validated_once_it_was_purged() {
+        let purged = Freshness { withdrawn: true, ..REVALIDATE };
+        for request in ["", "max-stale", "max-age=60"] {
+            check(&purged, request, 0, STALE);
+            check(&purged, request, 70, STALE);
+        }
+    }
+
+    #[test]
     fn is_validated_if_the_request_says_no_cache() {
         check(&MINUTE, "no-cache", 0, FOR_REQUEST);
         check(&MINUTE, "no-cache, max-stale", 0, FOR_REQUEST);
@@ -209,6 +218,7 @@ mod tests {
             while_revalidate in 0..50_u64,
         ) -> Freshness {
             Freshness {
+                withdrawn: false,
                 arrived: NOW,
                 initial_age: Seconds(initial_age),
                 lifetime: Seconds(lifetime),

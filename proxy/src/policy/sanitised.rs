@@ -2,9 +2,9 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use crate::field::{coding, date, hop};
+use crate::field::{coding, date, hop, tags};
 use crate::policy::admit::Admission;
-use crate::stored::{Fields, Selecting, StoredHead};
+use crate::stored::{Fields, Selecting, StoredHead, TagHash};
 use crate::time::Timestamp;
 
 /// Fields that speak to this cache and are not passed on.
@@ -65,6 +65,8 @@ impl Sanitised {
             compressible: admission.compressible,
             // One that cannot be read is nothing to start from, and is left as it is.
             coding: coding::of_body(&self.fields).unwrap_or(None),
+            tags: tags::tags(&self.fields).iter().map(|tag| TagHash::of(tag)).collect(),
+            since: 0,
             fields: Fields::new(&self.finish(admission)),
         }
     }

@@ -1,5 +1,6 @@
 //! Keeps stored responses in memory, bounded in bytes.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
+use super::purges::{Group, Purge, Purges};
 use super::shelf::Shelf;
 use crate::field::coding::Coding;
 use crate::key::{Key, KeyDigest};
@@ -35,6 +37,7 @@ pub struct Outdated;
 pub struct Memory {
     shelves: Cache<Key, Shelf>,
     invalidated: Cache<KeyDigest, Epoch>,
+    purges: Purges,
     epoch: AtomicU64,
 }
 
@@ -55,12 +58,22 @@ impl Memory {
             .time_to_live(REMEMBERED_FOR)
             .eviction_policy(EvictionPolicy::lru())
             .build();
-        Self { shelves, invalidated, epoch: AtomicU64::new(0) }
+        Self { shelves, invalidated, purges: Purges::default(), epoch: AtomicU64::new(0) }
     }
 
-    /// What is stored under `key`.
+    /// What is stored under `key`, after all that was purged.
     #[must_use]
     pub fn look_up(&self, key: &Key) -> Option<Shelf> {
+        let shelf = self.shelves.get(key)?;
+        let newest = self.purges.newest();
+        if shelf.is_checked(newest) {
+            return Some(shelf);
+        }
+        let of = |stored: &Stored| self.purges.of(key, stored);
+        self.shelves.entry_by_ref(key).and_compute_with(|shelf| match shelf {
+            None => Op::Nop,
+            Some(shelf) => shelf.into_value().purged(newest, of).map_or(Op::Remove, Op::Put),
+        });
         self.shelves.get(key)
     }
 
@@ -82,7 +95,7 @@ impl Memory {
         most: usize,
         since: Epoch,
     ) -> Result<(), Outdated> {
-        self.put(key, stored, since, |shelf| shelf.with(stored.clone(), most))
+        self.put(key, stored, since, |shelf, stored| shelf.with(stored, most))
     }
 
     /// Stores `stored`, as one of `most` variants, in place of `old`, which it updates.
@@ -98,7 +111,7 @@ impl Memory {
         most: usize,
         since: Epoch,
     ) -> Result<(), Outdated> {
-        self.put(key, stored, since, |shelf| shelf.with_update(old, stored.clone(), most))
+        self.put(key, stored, since, |shelf, stored| shelf.with_update(old, stored, most))
     }
 
     /// Stores what was asked for at `since` on the shelf that `add` makes of the one under `key`.
@@ -107,7 +120,7 @@ impl Memory {
         key: &Key,
         stored: &Stored,
         since: Epoch,
-        add: impl FnOnce(Shelf) -> Shelf,
+        add: impl FnOnce(Shelf, Stored) -> Shelf,
     ) -> Result<(), Outdated> {
         let digest = key.digest();
         let is_outdated = || self.invalidated.get(&digest).is_some_and(|at| at > since);
@@ -115,10 +128,14 @@ impl Memory {
         if is_outdated() {
             return Err(Outdated);
         }
-        self.shelves.entry_by_ref(key).and_upsert_with(|shelf| {
-            shelf.map_or_else(|| Shelf::new(stored.clone()), |shelf| add(shelf.into_value()))
+        let mut stored = stored.clone();
+        Arc::make_mut(&mut stored.head).since = since.0;
+        let size = stored.size();
+        self.shelves.entry_by_ref(key).and_upsert_with(|shelf| match shelf {
+            None => Shelf::new(stored),
+            Some(shelf) => add(shelf.into_value(), stored),
         });
-        if stored.size() > HOLD_AT_ONCE {
+        if size > HOLD_AT_ONCE {
             self.shelves.run_pending_tasks();
         }
         // Looked at again after storing: an invalidation notes itself before it removes, so that one
@@ -152,16 +169,51 @@ impl Memory {
 
     /// Removes what is stored under `key`, and what is on its way to it.
     pub fn invalidate(&self, key: &Key) {
-        let at = Epoch(self.epoch.fetch_add(1, Ordering::SeqCst) + 1);
-        self.invalidated.insert(key.digest(), at);
+        self.outdate(key);
         self.shelves.invalidate(key);
     }
 
-    /// How many invalidations there had been when `key` was last invalidated; zero if it was not, or
-    /// too long ago to matter to what is on its way.
+    /// Purges what is stored under `key`, and what is on its way to it; says how many stored
+    /// responses that are.
+    pub fn purge(&self, key: &Key, purge: Purge) -> usize {
+        let count = self.look_up(key).map_or(0, |shelf| shelf.iter().len());
+        match purge {
+            Purge::Hard => self.invalidate(key),
+            Purge::Soft => {
+                self.outdate(key);
+                self.change(key, |shelf| shelf.purged(0, |_| Some(Purge::Soft)));
+            }
+        }
+        count
+    }
+
+    /// Purges all of `group`, and what is on its way to it, in a time that does not depend on how
+    /// much that is: each is held against it when it is next looked up.
+    pub fn purge_group(&self, group: Group, purge: Purge) {
+        self.purges.note(group, purge, || self.next_epoch());
+    }
+
+    /// Lets nothing be stored under `key` that was asked for until now.
+    fn outdate(&self, key: &Key) {
+        let at = Epoch(self.next_epoch());
+        self.invalidated.insert(key.digest(), at);
+    }
+
+    fn next_epoch(&self) -> u64 {
+        self.epoch.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// How many invalidations there had been when `key` was last invalidated, or anything purged;
+    /// zero if it was not, or too long ago to matter to what is on its way.
     #[must_use]
     pub fn changed(&self, key: &Key) -> u64 {
-        self.invalidated.get(&key.digest()).map_or(0, |Epoch(at)| at)
+        let invalidated = self.invalidated.get(&key.digest()).map_or(0, |Epoch(at)| at);
+        invalidated.max(self.purges.newest())
+    }
+
+    #[cfg(test)]
+    pub(super) const fn purges(&self) -> &Purges {
+        &self.purges
     }
 
     /// How many keys have something stored.

@@ -2,4 +2,5 @@
 
 pub mod dictionaries;
 pub mod memory;
+pub mod purges;
 pub mod shelf;

@@ -4,20 +4,23 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName};
 
+use super::purges::Purge;
 use crate::field::coding::Coding;
-use crate::stored::{Body, Coded, Stored};
+use crate::stored::{Body, Coded, Stored, StoredHead};
 
 /// All that is stored under one key, newest first. Never empty.
 #[derive(Clone, Debug)]
 pub struct Shelf {
     variants: Arc<[Stored]>,
+    /// All purges up to this count have been held against each.
+    checked: u64,
 }
 
 impl Shelf {
     /// A shelf with one stored response.
     #[must_use]
     pub fn new(stored: Stored) -> Self {
-        Self { variants: Arc::new([stored]) }
+        Self { checked: stored.head.since, variants: Arc::new([stored]) }
     }
 
     /// This shelf with `stored` put first, in place of the one that the same requests select. A
@@ -32,7 +35,7 @@ impl Shelf {
         }
         let others = self.variants.iter().filter(|other| !same(other));
         let variants = std::iter::once(stored).chain(others.cloned()).take(most).collect();
-        Self { variants }
+        Self { variants, checked: self.checked.min(head.since) }
     }
 
     /// The same with `stored` in place of `old`, which it updates: what `old` was selected by holds
@@ -44,8 +47,8 @@ impl Shelf {
             stored.body = here.body.clone();
         }
         let is_other = |other: &&Stored| !Arc::ptr_eq(&other.head, &old.head);
-        Self { variants: self.variants.iter().filter(is_other).cloned().collect() }
-            .with(stored, most)
+        let variants = self.variants.iter().filter(is_other).cloned().collect();
+        Self { variants, checked: self.checked }.with(stored, most)
     }
 
     /// The same with what became of `body` in `coding`, or plain; nothing if `body` is not here any more.
@@ -65,7 +68,26 @@ impl Shelf {
             }
             stored
         };
-        Some(Self { variants: self.variants.iter().map(with).collect() })
+        Some(Self { variants: self.variants.iter().map(with).collect(), checked: self.checked })
+    }
+
+    /// Whether all purges up to the count `newest` have been held against it.
+    #[must_use]
+    pub const fn is_checked(&self, newest: u64) -> bool {
+        self.checked >= newest
+    }
+
+    /// The same after the purges up to the count `newest`, of which `of` says what they do to a
+    /// response; nothing if that leaves nothing.
+    #[must_use]
+    pub fn purged(&self, newest: u64, of: impl Fn(&Stored) -> Option<Purge>) -> Option<Self> {
+        let left = |stored: &Stored| match of(stored) {
+            None => Some(stored.clone()),
+            Some(Purge::Soft) => Some(withdrawn(stored)),
+            Some(Purge::Hard) => None,
+        };
+        let variants: Arc<[Stored]> = self.variants.iter().filter_map(left).collect();
+        (!variants.is_empty()).then_some(Self { variants, checked: self.checked.max(newest) })
     }
 
     /// The newest variant that `request` selects, of those that were selected by `names` at least.
@@ -93,6 +115,13 @@ impl Shelf {
     pub fn size(&self) -> u64 {
         self.variants.iter().map(Stored::size).sum()
     }
+}
+
+/// `stored`, which answers only in place of an origin that fails from now on.
+fn withdrawn(stored: &Stored) -> Stored {
+    let mut head = StoredHead::clone(&stored.head);
+    head.freshness.withdrawn = true;
+    Stored { head: Arc::new(head), body: stored.body.clone() }
 }
 
 #[cfg(test)]

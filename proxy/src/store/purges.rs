@@ -1,0 +1,316 @@
+//! Which stored responses were purged, whatever their number: a purge notes what it is of, and each
+//! stored response is held against the notes when it is next looked up.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock};
+
+use crate::key::Key;
+use crate::stored::{Stored, TagHash};
+
+/// How many tags may be noted. Past it, all that has a tag counts as purged.
+const MOST_TAGS: usize = 65_536;
+/// How many prefixes may be noted. Past it, everything counts as purged.
+const MOST_PREFIXES: usize = 1024;
+
+/// What becomes of what is purged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Purge {
+    /// It answers only in place of an origin that fails.
+    Soft,
+    /// It is gone.
+    Hard,
+}
+
+/// What many stored responses have in common that are purged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// A tag (`Surrogate-Key`, `Cache-Tag`, `Cache-Groups`).
+    Tag(TagHash),
+    /// How their key begins.
+    Prefix(Prefix),
+    /// Nothing: everything is purged.
+    All,
+}
+
+/// The beginning of the URLs of stored responses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prefix {
+    /// The scheme and the authority; nothing if any will do.
+    pub site: Option<(String, String)>,
+    /// How their path begins.
+    pub path: String,
+}
+
+impl Prefix {
+    /// Whether the URL under `key` begins like this. Where the scheme or the host does not count for
+    /// the key, it may: then it does.
+    #[must_use]
+    pub fn covers(&self, key: &Key) -> bool {
+        let place = key.place();
+        let is = |said: Option<&[u8]>, own: &str| said.is_none_or(|said| said == own.as_bytes());
+        let of_site = self.site.as_ref().is_none_or(|(scheme, authority)| {
+            is(place.scheme, scheme) && is(place.authority, authority)
+        });
+        of_site && place.path.starts_with(self.path.as_bytes())
+    }
+}
+
+/// When something was purged last, in either way; zero is never.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Mark {
+    soft: u64,
+    hard: u64,
+}
+
+impl Mark {
+    fn set(&mut self, purge: Purge, at: u64) {
+        match purge {
+            Purge::Soft => self.soft = self.soft.max(at),
+            Purge::Hard => self.hard = self.hard.max(at),
+        }
+    }
+
+    fn joined(self, other: Self) -> Self {
+        Self { soft: self.soft.max(other.soft), hard: self.hard.max(other.hard) }
+    }
+
+    /// What this does to what was asked for at `since`.
+    const fn of(self, since: u64) -> Option<Purge> {
+        if self.hard > since {
+            Some(Purge::Hard)
+        } else if self.soft > since {
+            Some(Purge::Soft)
+        } else {
+            None
+        }
+    }
+}
+
+/// The purges so far, each with the count of invalidations at which it happened.
+#[derive(Debug, Default)]
+pub(super) struct Purges {
+    notes: RwLock<Notes>,
+    newest: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Notes {
+    all: Mark,
+    tagged: Mark,
+    tags: HashMap<TagHash, Mark>,
+    prefixes: Vec<(Prefix, Mark)>,
+}
+
+impl Purges {
+    /// When anything was purged last.
+    pub(super) fn newest(&self) -> u64 {
+        self.newest.load(Ordering::SeqCst)
+    }
+
+    /// Notes that `group` is purged at the count that `now` gives.
+    pub(super) fn note(&self, group: Group, purge: Purge, now: impl FnOnce() -> u64) {
+        let mut notes = self.notes.write().unwrap_or_else(PoisonError::into_inner);
+        // All of it under the lock: who sees a count finds every note up to it.
+        let at = now();
+        notes.note(group, purge, at);
+        self.newest.store(at, Ordering::SeqCst);
+    }
+
+    /// What the purges did to `stored`, under `key`.
+    pub(super) fn of(&self, key: &Key, stored: &Stored) -> Option<Purge> {
+        let since = stored.head.since;
+        let notes = self.notes.read().unwrap_or_else(PoisonError::into_inner);
+        let tags = &stored.head.tags;
+        let by_tag = tags.iter().filter_map(|tag| notes.tags.get(tag)?.of(since));
+        let by_prefix = notes
+            .prefixes
+            .iter()
+            .filter_map(|(prefix, mark)| mark.of(since).filter(|_| prefix.covers(key)));
+        let tagged = if tags.is_empty() { None } else { notes.tagged.of(since) };
+        by_tag.chain(by_prefix).chain(notes.all.of(since)).chain(tagged).max()
+    }
+}
+
+impl Notes {
+    fn note(&mut self, group: Group, purge: Purge, at: u64) {
+        match group {
+            Group::All => {
+                self.all.set(purge, at);
+                if purge == Purge::Hard {
+                    // Whatever was noted before is part of it.
+                    self.tags.clear();
+                    self.prefixes.clear();
+                }
+            }
+            Group::Tag(tag) => {
+                self.tags.entry(tag).or_default().set(purge, at);
+                if self.tags.len() > MOST_TAGS {
+                    let marks = self.tags.drain().map(|(_, mark)| mark);
+                    self.tagged = marks.fold(self.tagged, Mark::joined);
+                }
+            }
+            Group::Prefix(prefix) => {
+                match self.prefixes.iter_mut().find(|(other, _)| *other == prefix) {
+                    Some((_, mark)) => mark.set(purge, at),
+                    None => {
+                        let mut mark = Mark::default();
+                        mark.set(purge, at);
+                        self.prefixes.push((prefix, mark));
+                    }
+                }
+                if self.prefixes.len() > MOST_PREFIXES {
+                    let marks = self.prefixes.drain(..).map(|(_, mark)| mark);
+                    self.all = marks.fold(self.all, Mark::joined);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use http::HeaderMap;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::key::Target;
+    use crate::store::memory::Memory;
+    use crate::stored::testing::stored;
+
+    fn key(path: &str) -> Key {
+        Key::of(&Target::parse("http", "a.example", path).unwrap())
+    }
+
+    fn tagged(body: &str, tags: &[&str]) -> Stored {
+        let mut stored = stored(body, &[], &HeaderMap::new());
+        std::sync::Arc::make_mut(&mut stored.head).tags =
+            tags.iter().map(|tag| TagHash::of(tag)).collect();
+        stored
+    }
+
+    fn tag(tag: &str) -> Group {
+        Group::Tag(TagHash::of(tag))
+    }
+
+    fn prefix(site: Option<(&str, &str)>, path: &str) -> Group {
+        let site = site.map(|(scheme, authority)| (scheme.to_owned(), authority.to_owned()));
+        Group::Prefix(Prefix { site, path: path.to_owned() })
+    }
+
+    /// What is left of a response under `/a/b` with the tags `one` and `two`; whether it is
+    /// withdrawn.
+    fn left(memory: &Memory) -> Option<bool> {
+        let shelf = memory.look_up(&key("/a/b"))?;
+        Some(shelf.newest()?.head.freshness.withdrawn)
+    }
+
+    fn keep(memory: &Memory) {
+        let response = tagged("x", &["one", "two"]);
+        memory.store(&key("/a/b"), &response, 8, memory.epoch()).unwrap();
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "a case reads better without ampersands")]
+    #[track_caller]
+    fn check(group: Group, is_meant: bool) {
+        for (purge, expected) in [(Purge::Soft, Some(true)), (Purge::Hard, None)] {
+            let memory = Memory::new(1 << 20);
+            keep(&memory);
+            memory.purge_group(group.clone(), purge);
+            let expected = if is_meant { expected } else { Some(false) };
+            assert_eq!(left(&memory), expected, "{group:?} {purge:?}");
+            // What is stored after it is as good as new.
+            keep(&memory);
+            assert_eq!(left(&memory), Some(false), "{group:?} {purge:?}");
+        }
+    }
+
+    #[test]
+    fn purges_what_is_of_the_group() {
+        for meant in [
+            Group::All,
+            tag("one"),
+            tag("two"),
+            prefix(None, "/"),
+            prefix(None, "/a/b"),
+            prefix(Some(("http", "a.example")), "/a"),
+        ] {
+            check(meant, true);
+        }
+        for other in [
+            tag("three"),
+            tag("on"),
+            prefix(None, "/a/b/"),
+            prefix(None, "/b"),
+            prefix(Some(("https", "a.example")), "/a"),
+            prefix(Some(("http", "b.example")), "/a"),
+        ] {
+            check(other, false);
+        }
+    }
+
+    #[test]
+    fn purges_hard_what_was_purged_softly_and_not_the_other_way() {
+        let memory = Memory::new(1 << 20);
+        keep(&memory);
+        memory.purge_group(tag("one"), Purge::Soft);
+        assert_eq!(left(&memory), Some(true));
+        memory.purge_group(tag("two"), Purge::Hard);
+        assert_eq!(left(&memory), None);
+        keep(&memory);
+        memory.purge_group(Group::All, Purge::Hard);
+        memory.purge_group(Group::All, Purge::Soft);
+        assert_eq!(left(&memory), None);
+    }
+
+    #[test]
+    fn forgets_no_purge_however_many_there_are() {
+        for first in [tag("one"), prefix(None, "/a")] {
+            let memory = Memory::new(1 << 20);
+            keep(&memory);
+            memory.purge_group(first.clone(), Purge::Hard);
+            for number in 0..=MOST_TAGS {
+                memory.purge_group(tag(&number.to_string()), Purge::Soft);
+                memory.purge_group(prefix(None, &format!("/{}", number % 2000)), Purge::Soft);
+            }
+            assert_eq!(left(&memory), None, "{first:?}");
+            let notes = memory.purges().notes.read().unwrap();
+            assert!(notes.tags.len() <= MOST_TAGS && notes.prefixes.len() <= MOST_PREFIXES);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_was_asked_for_before_a_purge_answers_after_it(
+            steps in prop::collection::vec((0..5_u8, any::<bool>(), 0..3_usize), 0..50),
+        ) {
+            let memory = Memory::new(1 << 20);
+            let (mut asked, mut purged) = (VecDeque::new(), 0);
+            for (number, (step, is_hard, which)) in steps.into_iter().enumerate() {
+                match step {
+                    0 | 1 => asked.push_back((memory.epoch(), number)),
+                    2 => {
+                        let purge = if is_hard { Purge::Hard } else { Purge::Soft };
+                        match which {
+                            0 => memory.purge_group(tag("one"), purge),
+                            1 => memory.purge_group(prefix(None, "/a"), purge),
+                            _ => drop(memory.purge(&key("/a/b"), purge)),
+                        }
+                        purged = number;
+                    }
+                    _ => if let Some((since, at)) = asked.pop_front() {
+                        let response = tagged(&at.to_string(), &["one"]);
+                        let _kept = memory.store(&key("/a/b"), &response, 8, since);
+                    },
+                }
+                let shelf = memory.look_up(&key("/a/b"));
+                for stored in shelf.iter().flat_map(|shelf| shelf.iter()) {
+                    let at: usize = crate::stored::testing::body(stored).parse().unwrap();
+                    prop_assert!(stored.head.freshness.withdrawn || at >= purged);
+                }
+            }
+        }
+    }
+}
