@@ -16,6 +16,7 @@ use crate::field::number;
 use crate::field::range::ContentRange;
 use crate::policy::admit::{Admission, Arrival, admit};
 use crate::policy::answer::{self, Answer, Facts, told};
+use crate::policy::dictionary::Bundle;
 use crate::policy::encode::{self, Form};
 use crate::policy::fail::{Trouble, is_error};
 use crate::policy::forward::{Purpose, purpose};
@@ -274,14 +275,7 @@ impl Forwarded<'_> {
         let rules = &decision.route.policy;
         let ask = &decision.ask;
         let bundle = ask.bundle.as_ref().filter(|it| it.takes(&head, &fields, length));
-        if let Some(Pattern { before, after }) =
-            bundle.filter(|_| verdict.is_ok()).map(|it| &it.pattern)
-        {
-            out.notes.push(format!(
-                "it is a version of {before}*{after}: who says to have another one is sent what \
-                 differs (dcb or dcz)"
-            ));
-        }
+        out.notes.extend(bundle.filter(|_| verdict.is_ok()).map(of_version));
         of_response.compressed = Some(compressed(if verdict.is_ok() {
             encode::form(ask, &head, &fields, length, rules)
         } else {
@@ -431,6 +425,15 @@ fn stored_because(response: &OfResponse) -> String {
               fresh, but it can be validated"
             .into(),
     }
+}
+
+/// What becomes of a response that is a version of `bundle`.
+fn of_version(bundle: &Bundle) -> String {
+    let Pattern { before, after } = &bundle.pattern;
+    format!(
+        "it is a version of {before}*{after}: who says to have another one is sent what differs \
+         (dcb or dcz)"
+    )
 }
 
 /// What becomes of the body of a response that answers in `form`.
