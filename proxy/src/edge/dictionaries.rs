@@ -9,15 +9,14 @@ use bytes::Bytes;
 use log::debug;
 
 use super::decide::Asked;
-use super::{Shared, Snapshot};
+use super::{Shared, Snapshot, compress};
 use crate::event::Encoded;
 use crate::field::dictionary::{DictionaryCoding, Hash};
 use crate::key::Key;
 use crate::policy::dictionary::{Bundle, SIZES};
 use crate::policy::difference::Work;
 use crate::store::dictionaries::Registry;
-use crate::stored::{Coded, Difference, Standing, Stored};
-use crate::transform::decode::{DecodeError, Decoder};
+use crate::stored::{Difference, Standing, Stored};
 use crate::transform::dictionary;
 
 /// The dictionaries, and what is being done with them.
@@ -122,11 +121,11 @@ impl Job {
 
     /// Keeps the body as a dictionary, if it can be one.
     fn look(&self, family: &Key) {
-        let standing = match self.plain() {
-            Ok(pieces) if SIZES.contains(&length(&pieces)) => {
-                let body = match <[Bytes; 1]>::try_from(pieces) {
-                    Ok([one]) => one,
-                    Err(many) => Bytes::from(many.concat()),
+        let standing = match compress::plain(&self.stored, *SIZES.end()) {
+            Ok(body) if SIZES.contains(&body.length()) => {
+                let body = match body.as_slice() {
+                    [one] => one.clone(),
+                    many => Bytes::from(many.concat()),
                 };
                 let hash = Hash::of(&body);
                 // Kept first: who is told of it may come back with it at once.
@@ -146,12 +145,12 @@ impl Job {
     /// Makes what differs from `dictionary`, whose hash is `from`.
     fn code(&self, coding: DictionaryCoding, from: Hash, dictionary: &Bytes) {
         let began = Instant::now();
-        let plain = match self.plain() {
+        let plain = match compress::plain(&self.stored, *SIZES.end()) {
             Ok(plain) => plain,
             Err(error) => return debug!("{}: {error}", self.key),
         };
-        let before = length(&plain);
-        let made = match dictionary::encode(coding, dictionary, &plain) {
+        let before = plain.length();
+        let made = match dictionary::encode(coding, dictionary, plain.as_slice()) {
             Ok(made) => {
                 let after = made.len() as u64;
                 let (route, took) = (Arc::clone(&self.route), began.elapsed());
@@ -168,25 +167,6 @@ impl Job {
         let body = &self.stored.body;
         self.shared.store.attach_version(&self.key, body, |known| known.add(difference.clone()));
     }
-
-    /// The plain body.
-    fn plain(&self) -> Result<Vec<Bytes>, DecodeError> {
-        let body = &self.stored.body;
-        let Some(coding) = self.stored.head.coding else { return Ok(body.as_slice().to_vec()) };
-        if let Some(Coded::Kept(kept)) = body.coded(None) {
-            return Ok(kept.body.as_slice().to_vec());
-        }
-        let mut decoder = Decoder::new(coding, *SIZES.end());
-        let pieces = body.as_slice().iter().map(|piece| decoder.write(piece));
-        let pieces = pieces.collect::<Result<Vec<_>, _>>()?;
-        decoder.finish()?;
-        Ok(pieces)
-    }
-}
-
-/// The length of what `pieces` are together, in bytes.
-fn length(pieces: &[Bytes]) -> u64 {
-    pieces.iter().map(|piece| piece.len() as u64).sum()
 }
 
 impl Drop for Job {

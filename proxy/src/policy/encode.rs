@@ -199,12 +199,8 @@ pub fn merge(selecting: &mut Vec<HeaderName>, rules: &KeyRules) {
 /// one that is stored. Nothing where there is but one, or where this client could not read it.
 #[must_use]
 pub fn accepted_again(ask: &Ask, stored: &StoredHead, kept: &HeaderMap) -> Option<&'static str> {
-    let is_told = |vary: Vary| match vary {
-        Vary::Nothing | Vary::Everything => false,
-        Vary::Fields(names) => names.contains(&header::ACCEPT_ENCODING),
-    };
     let is_merged =
-        is_told(Vary::parse(kept)) && !stored.selecting.names().contains(&header::ACCEPT_ENCODING);
+        tells_to_vary(kept) && !stored.selecting.names().contains(&header::ACCEPT_ENCODING);
     (is_merged && takes_as_sent(ask, stored)).then(|| coding::token(stored.coding))
 }
 
@@ -314,14 +310,18 @@ const fn made(coding: config::Coding) -> Coding {
     }
 }
 
-/// The fields `kept`, with word that others get another form.
-pub(super) fn varying(mut kept: HeaderMap) -> HeaderMap {
-    let told = match Vary::parse(&kept) {
+/// Whether `fields` say that others may get another form.
+fn tells_to_vary(fields: &HeaderMap) -> bool {
+    match Vary::parse(fields) {
         Vary::Nothing => false,
         Vary::Everything => true,
         Vary::Fields(names) => names.contains(&header::ACCEPT_ENCODING),
-    };
-    if !told {
+    }
+}
+
+/// The fields `kept`, with word that others get another form.
+pub(super) fn varying(mut kept: HeaderMap) -> HeaderMap {
+    if !tells_to_vary(&kept) {
         kept.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     }
     kept

@@ -125,13 +125,13 @@ pub fn serve(stored: &Stored, wanted: &Wanted<'_>) -> Serving {
     let length = stored.body.length();
     let form = encode::form(wanted.ask, &stored.head, &kept, Some(length), wanted.rules);
     let version = Version::of(wanted.ask, &stored.head, &kept, form, Some(length));
-    let alone = match form {
-        Form::AsIs(_) | Form::AsSent => as_sent(stored, form, kept.clone(), wanted),
-        Form::Made(coding) => made(stored, coding, kept.clone(), wanted),
+    let alone = |kept| match form {
+        Form::AsIs(_) | Form::AsSent => as_sent(stored, form, kept, wanted),
+        Form::Made(coding) => made(stored, coding, kept, wanted),
     };
     match version {
-        Some(version) => version.serve(stored, &kept, alone, wanted),
-        None => alone,
+        Some(version) => version.serve(stored, &kept, alone(kept.clone()), wanted),
+        None => alone(kept),
     }
 }
 

@@ -8,8 +8,8 @@ use log::{debug, warn};
 use pingora::http::RequestHeader;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::Task;
 use super::precompressed::{self, Unused};
+use super::{Task, plain};
 use crate::edge::decide::Asked;
 use crate::edge::{Shared, Snapshot};
 use crate::event::Encoded;
@@ -18,7 +18,6 @@ use crate::key::Key;
 use crate::origin::Origin;
 use crate::policy::look_up::Serving;
 use crate::stored::{Body, Coded, Kept, Maker, Stored};
-use crate::transform::decode::{DecodeError, Decoder};
 use crate::transform::encode::{Effort, encode_whole};
 use crate::transform::recode::RecodeError;
 
@@ -120,7 +119,8 @@ impl Job {
 
     fn run(&self) {
         let began = Instant::now();
-        let (before, made, by) = match self.plain().and_then(|plain| self.make(&plain)) {
+        let plain = plain(&self.stored, LARGEST).map_err(RecodeError::from);
+        let (before, made, by) = match plain.and_then(|plain| self.make(&plain)) {
             Ok(made) => made,
             Err(error) => {
                 warn!("{}: {error}", self.key);
@@ -152,19 +152,6 @@ impl Job {
     fn note_unused(&self, why: &Unused) {
         let coding = self.coding.token();
         debug!("{}: what the origin has in {coding} is not used: {why}", self.key);
-    }
-
-    /// The plain body.
-    fn plain(&self) -> Result<Body, RecodeError> {
-        let Some(coding) = self.stored.head.coding else { return Ok(self.stored.body.clone()) };
-        if let Some(Coded::Kept(kept)) = self.stored.body.coded(None) {
-            return Ok(kept.body.clone());
-        }
-        let mut decoder = Decoder::new(coding, LARGEST);
-        let pieces = self.stored.body.as_slice().iter().map(|piece| decoder.write(piece));
-        let pieces = pieces.collect::<Result<Vec<_>, DecodeError>>()?;
-        decoder.finish()?;
-        Ok(Body::new(pieces))
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) use stream::{of_arriving, of_stored};
 use crate::collapse::Flight;
 use crate::event::Failure;
 use crate::field::coding::Coding;
+use crate::stored::{Body, Coded, Stored};
+use crate::transform::decode::{DecodeError, Decoder};
 use crate::transform::lane::Lane;
 use crate::transform::tasks::Tasks;
 
@@ -119,4 +121,21 @@ fn started<T>(cell: &OnceLock<Option<T>>, start: impl FnOnce() -> io::Result<T>)
         }
     };
     cell.get_or_init(start).as_ref()
+}
+
+/// The plain body of `stored`, which is read out of the origin's coding if it was not yet.
+///
+/// # Errors
+///
+/// If it is not in that coding, or has more than `most` bytes without it.
+pub(super) fn plain(stored: &Stored, most: u64) -> Result<Body, DecodeError> {
+    let Some(coding) = stored.head.coding else { return Ok(stored.body.clone()) };
+    if let Some(Coded::Kept(kept)) = stored.body.coded(None) {
+        return Ok(kept.body.clone());
+    }
+    let mut decoder = Decoder::new(coding, most);
+    let pieces = stored.body.as_slice().iter().map(|piece| decoder.write(piece));
+    let pieces = pieces.collect::<Result<Vec<_>, DecodeError>>()?;
+    decoder.finish()?;
+    Ok(Body::new(pieces))
 }
