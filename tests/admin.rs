@@ -1,6 +1,6 @@
 //! The listener of the operator.
 
-use crate::support::{Answer, Connection, Edge, Origin, Request, Setup, soon};
+use crate::support::{Answer, Connection, Edge, Origin, Request, Setup, look_again, soon};
 
 async fn edge() -> (Origin, Edge) {
     let origin = Origin::with("/a", Answer::cached("a", "max-age=60")).await;
@@ -45,7 +45,7 @@ async fn counts_what_it_does() {
             if sum(&reply.text(), "forebay_requests_total", "") >= 3.0 {
                 return reply;
             }
-            tokio::task::yield_now().await;
+            look_again().await;
         }
     };
     let reply = soon("three requests to be counted", counted).await;

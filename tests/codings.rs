@@ -13,7 +13,7 @@ use proptest::sample::subsequence;
 use crate::support::bodies::{
     Condition, Kept, Named, OfOrigin, Resource, Stuff, Wanted, resources, takes, wanted,
 };
-use crate::support::{Drawer, Edge, Framing, Origin, Reply, Request, number, soon};
+use crate::support::{Drawer, Edge, Framing, Origin, Reply, Request, look_again, number, soon};
 
 /// The smallest body that is compressed.
 const MIN_SIZE: usize = 1024;
@@ -385,7 +385,7 @@ async fn settle(edge: &Edge, case: &mut Case, counts: &mut Counts) {
             } else {
                 coded += 1;
             }
-            tokio::task::yield_now().await;
+            look_again().await;
         }
     };
     soon(&format!("{name} in {coding}"), asked).await;

@@ -6,7 +6,9 @@ use forebay::transform::decode::Decoder;
 use forebay::transform::encode::{Effort, encode_whole};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Edge, Gate, Origin, Received, Reply, Request, Setup, soon};
+use crate::support::{
+    Answer, Edge, Gate, Origin, Received, Reply, Request, Setup, look_again, soon,
+};
 
 /// A text that every coding makes smaller.
 fn text() -> String {
@@ -37,7 +39,7 @@ async fn tagged(edge: &Edge, request: &Request, tag: &str) -> Reply {
             if reply.field("etag").as_deref() == Some(tag) {
                 return reply;
             }
-            tokio::task::yield_now().await;
+            look_again().await;
         }
     };
     soon(&format!("an answer with the tag {tag}"), asked).await

@@ -4,7 +4,7 @@ use forebay::field::dictionary::{DictionaryCoding, Hash};
 use forebay::transform::dictionary::{decode, encode};
 use serde_json::json;
 
-use crate::support::{Answer, Browser, Edge, Origin, Reply, Request, Setup, soon};
+use crate::support::{Answer, Browser, Edge, Origin, Reply, Request, Setup, look_again, soon};
 
 const OLD: &str = "/app.3f2a9b1c.js";
 const NEW: &str = "/app.77e0d142.js";
@@ -50,7 +50,7 @@ async fn until(
             if is_so(&reply) {
                 return reply;
             }
-            tokio::task::yield_now().await;
+            look_again().await;
         }
     };
     soon(what, asked).await

@@ -1,6 +1,6 @@
 //! What a change makes of stored responses (RFC 9111 section 4.4).
 
-use crate::support::{Answer, Edge, Gate, Origin, Request, soon};
+use crate::support::{Answer, Edge, Gate, Origin, Request, look_again, soon};
 
 /// Stores `/a` and `/b`, sends one request for `/a`, and says whether each is still there.
 async fn left_after(request: &Request, answer: Answer) -> (bool, bool) {
@@ -99,7 +99,7 @@ async fn who_asks_after_a_change_waits_for_nothing_that_was_asked_before() {
     before.send(Request::get("/a").http1()).await;
     let asked = async {
         while origin.count("/a") == 0 {
-            tokio::task::yield_now().await;
+            look_again().await;
         }
     };
     soon("the origin to be asked", asked).await;

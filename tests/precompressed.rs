@@ -5,7 +5,7 @@ use forebay::field::coding::Coding;
 use forebay::transform::decode::Decoder;
 use forebay::transform::encode::{Effort, encode_whole};
 
-use crate::support::{Answer, Edge, Origin, Reply, Request, Setup, soon};
+use crate::support::{Answer, Edge, Origin, Reply, Request, Setup, look_again, soon};
 
 const ON: &str = "compress = { precompressed = true, upgrade_after = 2 }";
 
@@ -56,7 +56,7 @@ async fn tagged(edge: &Edge, request: &Request, coding: Coding, tag: &str) -> Re
             if reply.field("etag").as_deref() == Some(tag) {
                 return reply;
             }
-            tokio::task::yield_now().await;
+            look_again().await;
         }
     };
     soon(&format!("an answer with the tag {tag}"), asked).await

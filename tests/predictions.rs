@@ -10,7 +10,7 @@ use proptest::sample::select;
 use serde_json::Value;
 
 use crate::support::cases::{Asked, Said, answers, requests, settings};
-use crate::support::{Drawer, Edge, Origin, Reply, Request, Setup, number, soon};
+use crate::support::{Drawer, Edge, Origin, Reply, Request, Setup, look_again, number, soon};
 
 /// How many settings are tried, and requests with each.
 fn measure() -> (u64, u64, u64) {
@@ -72,7 +72,7 @@ impl World {
                 if known["stored"].as_array().is_some_and(|stored| !stored.is_empty()) {
                     return;
                 }
-                tokio::task::yield_now().await;
+                look_again().await;
             }
         };
         soon("an answer to be stored", stored).await;

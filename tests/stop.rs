@@ -2,7 +2,7 @@
 
 use tokio::net::TcpStream;
 
-use crate::support::{Answer, Edge, Gate, Origin, Request, Setup, soon};
+use crate::support::{Answer, Edge, Gate, Origin, Request, Setup, look_again, soon};
 
 #[tokio::test]
 async fn sigterm_ends_an_idle_edge() {
@@ -25,7 +25,7 @@ async fn sigterm_lets_a_running_request_end_whole() {
     edge.signal("TERM");
     let refused = async {
         while TcpStream::connect(edge.address("web")).await.is_ok() {
-            tokio::task::yield_now().await;
+            look_again().await;
         }
     };
     soon("new connections to be refused", refused).await;

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use super::{Answer, Connection, Origin, Reply, Request, soon};
+use super::{Answer, Connection, Origin, Reply, Request, look_again, soon};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_forebay");
 
@@ -270,7 +270,7 @@ impl Edge {
                 if wanted(&metrics) {
                     return metrics;
                 }
-                tokio::task::yield_now().await;
+                look_again().await;
             }
         };
         soon("the metrics to change", read).await
@@ -280,7 +280,7 @@ impl Edge {
     pub(crate) async fn has_logged(&self, words: &str) {
         let said = async {
             while !self.log().contains(words) {
-                tokio::task::yield_now().await;
+                look_again().await;
             }
         };
         soon(&format!("the log to say {words}"), said).await;
@@ -294,7 +294,7 @@ impl Edge {
                 if wanted(&reply) {
                     return reply;
                 }
-                tokio::task::yield_now().await;
+                look_again().await;
             }
         };
         soon(&format!("the answer to {target} to change"), asked).await

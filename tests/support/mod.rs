@@ -33,7 +33,7 @@ use std::future::Future;
 use std::time::Duration;
 
 /// How long anything may take before a test gives up on it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits for what is under way; a test that waits for ever names what it waited for.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
@@ -41,4 +41,10 @@ pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
         Ok(done) => done,
         Err(_) => panic!("waited {PATIENCE:?} in vain: {what}"),
     }
+}
+
+/// Lets a moment pass before a test looks again. What it waits for may be made by a thread of the
+/// lowest priority, which gets nothing where a test asks without a pause.
+pub(crate) async fn look_again() {
+    tokio::time::sleep(Duration::from_millis(5)).await;
 }
