@@ -1,5 +1,6 @@
 //! A stored response: a head and a body kept under a key (RFC 9111 §2).
 
+pub mod region;
 mod versions;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use crate::field::coding::Coding;
 use crate::field::range::ContentRange;
 use crate::field::vary;
 use crate::time::{Seconds, Timestamp};
+use region::Region;
 pub use versions::{Difference, Standing, Versions};
 
 /// The head of a stored response, with all that decides about its reuse worked out once.
@@ -76,7 +78,8 @@ impl Stored {
             + self.head.fields.len()
             + self.head.selecting.size()
             + size_of_val(&*self.head.tags);
-        let body = self.body.length() + self.body.coded_length() + self.body.versions_size();
+        let body = if self.body.region().is_some() { 0 } else { self.body.length() };
+        let body = body + self.body.coded_length() + self.body.versions_size();
         OVERHEAD + head as u64 + body + 48 * self.body.pieces() as u64
     }
 }
@@ -312,6 +315,8 @@ enum Pieces {
     None,
     One(Bytes),
     Many(Arc<[Bytes]>),
+    /// It stays on disk.
+    OnDisk(Arc<Region>),
 }
 
 /// Up to this many bytes, pieces are joined: one copy when stored, fewer writes on every hit.
@@ -337,6 +342,21 @@ impl Body {
             Err(many) => Pieces::Many(many.into()),
         };
         Self { pieces, length, since: None }
+    }
+
+    /// A body that stays on disk. It is only for being sent: nothing is made of it.
+    #[must_use]
+    pub fn on_disk(region: Region) -> Self {
+        Self { length: region.length(), pieces: Pieces::OnDisk(Arc::new(region)), since: None }
+    }
+
+    /// Where it is on disk, if it stays there.
+    #[must_use]
+    pub fn region(&self) -> Option<&Region> {
+        match &self.pieces {
+            Pieces::OnDisk(region) => Some(region),
+            Pieces::None | Pieces::One(_) | Pieces::Many(_) => None,
+        }
     }
 
     /// What became of it in `coding`, or plain if that is nothing; nothing if nobody has tried.
@@ -412,11 +432,11 @@ impl Body {
         self.as_slice().len()
     }
 
-    /// The pieces, in order.
+    /// The pieces, in order; none where it is on disk.
     #[must_use]
     pub fn as_slice(&self) -> &[Bytes] {
         match &self.pieces {
-            Pieces::None => &[],
+            Pieces::None | Pieces::OnDisk(_) => &[],
             Pieces::One(one) => std::slice::from_ref(one),
             Pieces::Many(many) => many,
         }

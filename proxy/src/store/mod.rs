@@ -4,3 +4,4 @@ pub mod dictionaries;
 pub mod memory;
 pub mod purges;
 pub mod shelf;
+pub mod tally;
