@@ -37,7 +37,8 @@ pub struct StoredHead {
     pub coding: Option<Coding>,
     /// The names by which it may be purged.
     pub tags: Box<[TagHash]>,
-    /// How many invalidations there had been when it was asked for; noted when it is stored.
+    /// The position in the log of purges up to which they were noted here when it was asked for;
+    /// noted when it is stored.
     pub since: u64,
 }
 

@@ -9,8 +9,9 @@ use crate::edge::Shared;
 use crate::key::{Key, Target, TargetError, Url};
 use crate::observe::Observer;
 use crate::policy::decide;
-use crate::store::purges::{Group, Prefix, Purge};
+use crate::store::purges::{At, Group, Prefix, Purge};
 use crate::stored::TagHash;
+use crate::time;
 
 /// A wish, as it is written: one of the first four, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,14 +96,15 @@ pub(super) fn answer(shared: &Shared, observer: &Observer, body: &[u8]) -> Answe
         Mode::Soft => Purge::Soft,
         Mode::Hard => Purge::Hard,
     };
+    let at = At::Log(shared.store.purges().newest().next(time::now()));
     let count = match wish {
         Wish::Url(target) => {
             let snapshot = shared.snapshot();
             let keys = keys(&snapshot.settings.routes, &target);
-            Some(keys.iter().map(|key| shared.store.purge(key, mode)).sum())
+            Some(shared.store.purge(&keys, mode, at))
         }
         Wish::Group(group) => {
-            shared.store.purge_group(group, mode);
+            shared.store.purge_group(group, mode, at);
             None
         }
     };

@@ -32,9 +32,9 @@ pub struct FlightKey {
     pub key: Key,
     /// Which settings hold for it: under others another origin may be asked.
     pub generation: u64,
-    /// How often anything had been invalidated when the key was last: what was asked for before is
-    /// no answer for who asks after that.
-    pub changed: u64,
+    /// When the key was last invalidated, and where anything was last purged: what was asked for
+    /// before is no answer for who asks after that.
+    pub changed: (u64, u64),
     /// What the request says in the fields that are known to select.
     pub selecting: Selecting,
     /// Its `Range`, where that is passed on.
@@ -175,7 +175,13 @@ mod tests {
 
     fn key(path: &str) -> FlightKey {
         let key = Key::of(&Target::parse("http", "a.example", path).unwrap());
-        FlightKey { key, generation: 0, changed: 0, selecting: Selecting::default(), range: None }
+        FlightKey {
+            key,
+            generation: 0,
+            changed: (0, 0),
+            selecting: Selecting::default(),
+            range: None,
+        }
     }
 
     fn flights(limit: u64) -> Arc<Flights<&'static str>> {

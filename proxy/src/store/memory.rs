@@ -8,7 +8,8 @@ use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
-use super::purges::{Group, Purge, Purges};
+use super::position::Position;
+use super::purges::{At, Group, Purge, Purges};
 use super::shelf::Shelf;
 use crate::field::coding::Coding;
 use crate::key::{Key, KeyDigest};
@@ -25,8 +26,25 @@ const OVERHEAD: u64 = 370;
 const HOLD_AT_ONCE: u64 = 16 * 1024;
 
 /// The moment at which a forward request began, for [`Memory::store`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Epoch(u64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Epoch {
+    /// How many invalidations there had been in this process.
+    invalidations: u64,
+    /// Up to where purges had been noted.
+    noted: Position,
+    /// Up to where of those that the log has.
+    logged: Position,
+}
+
+impl Epoch {
+    /// `stored` with the note that it was asked for at this moment, as the tiers keep it.
+    #[must_use]
+    pub fn noted_in(self, stored: &Stored) -> Stored {
+        let mut stored = stored.clone();
+        Arc::make_mut(&mut stored.head).since = self.logged.number();
+        stored
+    }
+}
 
 /// The stored response was not kept: its key was invalidated after it had been asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,9 +54,10 @@ pub struct Outdated;
 #[derive(Debug)]
 pub struct Memory {
     shelves: Cache<Key, Shelf>,
-    invalidated: Cache<KeyDigest, Epoch>,
-    purges: Purges,
-    epoch: AtomicU64,
+    /// The keys that were invalidated or purged, with how many invalidations there were by then.
+    invalidated: Cache<KeyDigest, u64>,
+    invalidations: AtomicU64,
+    purges: Arc<Purges>,
 }
 
 impl Memory {
@@ -58,18 +77,18 @@ impl Memory {
             .time_to_live(REMEMBERED_FOR)
             .eviction_policy(EvictionPolicy::lru())
             .build();
-        Self { shelves, invalidated, purges: Purges::default(), epoch: AtomicU64::new(0) }
+        Self { shelves, invalidated, invalidations: AtomicU64::new(0), purges: Arc::default() }
     }
 
     /// What is stored under `key`, after all that was purged.
     #[must_use]
     pub fn look_up(&self, key: &Key) -> Option<Shelf> {
         let shelf = self.shelves.get(key)?;
-        let newest = self.purges.newest();
+        let newest = self.purges.newest_group();
         if shelf.is_checked(newest) {
             return Some(shelf);
         }
-        let of = |stored: &Stored| self.purges.of(key, stored);
+        let of = |stored: &Stored| self.purges.purged(key, &stored.head);
         self.shelves.entry_by_ref(key).and_compute_with(|shelf| match shelf {
             None => Op::Nop,
             Some(shelf) => shelf.into_value().purged(newest, of).map_or(Op::Remove, Op::Put),
@@ -80,7 +99,11 @@ impl Memory {
     /// The present, to be noted before a request goes forward.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
-        Epoch(self.epoch.load(Ordering::SeqCst))
+        Epoch {
+            invalidations: self.invalidations.load(Ordering::SeqCst),
+            noted: self.purges.newest(),
+            logged: self.purges.logged(),
+        }
     }
 
     /// Stores what was asked for at `since`, as one of `most` variants.
@@ -95,7 +118,8 @@ impl Memory {
         most: usize,
         since: Epoch,
     ) -> Result<(), Outdated> {
-        self.put(key, stored, since, |shelf, stored| shelf.with(stored, most))
+        let new = Shelf::new(since.noted_in(stored)).checked_up_to(since.noted);
+        self.put(key, new, since, |shelf, stored| shelf.with(stored, most))
     }
 
     /// Stores `stored`, as one of `most` variants, in place of `old`, which it updates.
@@ -111,29 +135,49 @@ impl Memory {
         most: usize,
         since: Epoch,
     ) -> Result<(), Outdated> {
-        self.put(key, stored, since, |shelf, stored| shelf.with_update(old, stored, most))
+        let new = Shelf::new(since.noted_in(stored)).checked_up_to(since.noted);
+        self.put(key, new, since, |shelf, stored| shelf.with_update(old, stored, most))
     }
 
-    /// Stores what was asked for at `since` on the shelf that `add` makes of the one under `key`.
-    fn put(
+    /// Puts back what was found in a lower tier, which was asked for when its head says, unless
+    /// something newer is here. `since` is the moment before it was looked for there.
+    ///
+    /// # Errors
+    ///
+    /// [`Outdated`] if `key` was invalidated since; nothing is stored then.
+    pub fn restore(
         &self,
         key: &Key,
         stored: &Stored,
+        most: usize,
         since: Epoch,
-        add: impl FnOnce(Shelf, Stored) -> Shelf,
+    ) -> Result<(), Outdated> {
+        let found = Shelf::new(stored.clone());
+        self.put(key, found, since, |shelf, stored| shelf.with_restored(stored, most))
+    }
+
+    /// Puts the one stored response of the shelf `new` on the shelf that `add` makes of the one under
+    /// `key`, unless that was invalidated after `since`.
+    fn put(
+        &self,
+        key: &Key,
+        new: Shelf,
+        since: Epoch,
+        add: impl FnOnce(&Shelf, Stored) -> Shelf,
     ) -> Result<(), Outdated> {
         let digest = key.digest();
-        let is_outdated = || self.invalidated.get(&digest).is_some_and(|at| at > since);
+        let is_outdated =
+            || self.invalidated.get(&digest).is_some_and(|at| at > since.invalidations);
         // What was stored since is newer.
         if is_outdated() {
             return Err(Outdated);
         }
-        let mut stored = stored.clone();
-        Arc::make_mut(&mut stored.head).since = since.0;
-        let size = stored.size();
-        self.shelves.entry_by_ref(key).and_upsert_with(|shelf| match shelf {
-            None => Shelf::new(stored),
-            Some(shelf) => add(shelf.into_value(), stored),
+        let size = new.size();
+        self.shelves.entry_by_ref(key).and_upsert_with(|shelf| {
+            let Some(shelf) = shelf.map(moka::Entry::into_value) else { return new };
+            let checked = shelf.checked().min(new.checked());
+            let added = new.newest().map(|stored| add(&shelf, stored.clone()));
+            added.unwrap_or(shelf).checked_up_to(checked)
         });
         if size > HOLD_AT_ONCE {
             self.shelves.run_pending_tasks();
@@ -173,15 +217,19 @@ impl Memory {
         self.shelves.invalidate(key);
     }
 
-    /// Purges what is stored under `key`, and what is on its way to it; says how many stored
+    /// Purges what is stored under `keys`, and what is on its way to them; says how many stored
     /// responses that are.
-    pub fn purge(&self, key: &Key, purge: Purge) -> usize {
-        let count = self.look_up(key).map_or(0, |shelf| shelf.iter().len());
-        match purge {
-            Purge::Hard => self.invalidate(key),
-            Purge::Soft => {
-                self.outdate(key);
-                self.change(key, |shelf| shelf.purged(0, |_| Some(Purge::Soft)));
+    pub fn purge(&self, keys: &[Key], purge: Purge, at: At) -> usize {
+        let count = |key| self.look_up(key).map_or(0, |shelf| shelf.iter().len());
+        let count = keys.iter().map(count).sum();
+        self.purges.note_keys(keys, purge, at);
+        for key in keys {
+            match purge {
+                Purge::Hard => self.invalidate(key),
+                Purge::Soft => {
+                    self.outdate(key);
+                    self.change(key, |shelf| shelf.purged(Position::START, |_| Some(Purge::Soft)));
+                }
             }
         }
         count
@@ -189,31 +237,34 @@ impl Memory {
 
     /// Purges all of `group`, and what is on its way to it, in a time that does not depend on how
     /// much that is: each is held against it when it is next looked up.
-    pub fn purge_group(&self, group: Group, purge: Purge) {
-        self.purges.note(group, purge, || self.next_epoch());
+    pub fn purge_group(&self, group: Group, purge: Purge, at: At) {
+        self.purges.note(group, purge, at);
     }
 
     /// Lets nothing be stored under `key` that was asked for until now.
     fn outdate(&self, key: &Key) {
-        let at = Epoch(self.next_epoch());
+        let at = self.invalidations.fetch_add(1, Ordering::SeqCst) + 1;
         self.invalidated.insert(key.digest(), at);
     }
 
-    fn next_epoch(&self) -> u64 {
-        self.epoch.fetch_add(1, Ordering::SeqCst) + 1
-    }
-
-    /// How many invalidations there had been when `key` was last invalidated, or anything purged;
-    /// zero if it was not, or too long ago to matter to what is on its way.
+    /// When `key` was last invalidated, and where anything was last purged in a group; zero if it was
+    /// not, or too long ago to matter to what is on its way.
     #[must_use]
-    pub fn changed(&self, key: &Key) -> u64 {
-        let invalidated = self.invalidated.get(&key.digest()).map_or(0, |Epoch(at)| at);
-        invalidated.max(self.purges.newest())
+    pub fn changed(&self, key: &Key) -> (u64, u64) {
+        let invalidated = self.invalidated.get(&key.digest()).unwrap_or(0);
+        (invalidated, self.purges.newest_group().number())
     }
 
-    #[cfg(test)]
-    pub(super) const fn purges(&self) -> &Purges {
+    /// What was purged, for the tiers below to be held against.
+    #[must_use]
+    pub const fn purges(&self) -> &Arc<Purges> {
         &self.purges
+    }
+
+    /// Makes room of what is stored under `key`.
+    #[cfg(test)]
+    pub(super) fn evict(&self, key: &Key) {
+        self.shelves.invalidate(key);
     }
 
     /// How many keys have something stored.

@@ -2,6 +2,7 @@
 
 pub mod dictionaries;
 pub mod memory;
+pub mod position;
 pub mod purges;
 pub mod shelf;
 pub mod tally;

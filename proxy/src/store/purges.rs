@@ -1,17 +1,29 @@
 //! Which stored responses were purged, whatever their number: a purge notes what it is of, and each
 //! stored response is held against the notes when it is next looked up.
 
+#[cfg(test)]
+mod promise;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
+use std::time::Duration;
 
-use crate::key::Key;
-use crate::stored::{Stored, TagHash};
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
+
+use super::position::Position;
+use crate::key::{Key, KeyDigest};
+use crate::stored::{StoredHead, TagHash};
 
 /// How many tags may be noted. Past it, all that has a tag counts as purged.
 const MOST_TAGS: usize = 65_536;
 /// How many prefixes may be noted. Past it, everything counts as purged.
 const MOST_PREFIXES: usize = 1024;
+/// How many purged keys are remembered, for what comes late from a lower tier.
+const MOST_KEYS: u64 = 65_536;
+/// How long: longer than any answer that was asked for before may take to be written there.
+const KEYS_FOR: Duration = Duration::from_mins(10);
 
 /// What becomes of what is purged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,15 +68,15 @@ impl Prefix {
     }
 }
 
-/// When something was purged last, in either way; zero is never.
+/// Where something was purged last, in either way; the start is never.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Mark {
-    soft: u64,
-    hard: u64,
+    soft: Position,
+    hard: Position,
 }
 
 impl Mark {
-    fn set(&mut self, purge: Purge, at: u64) {
+    fn set(&mut self, purge: Purge, at: Position) {
         match purge {
             Purge::Soft => self.soft = self.soft.max(at),
             Purge::Hard => self.hard = self.hard.max(at),
@@ -76,7 +88,7 @@ impl Mark {
     }
 
     /// What this does to what was asked for at `since`.
-    const fn of(self, since: u64) -> Option<Purge> {
+    fn of(self, since: Position) -> Option<Purge> {
         if self.hard > since {
             Some(Purge::Hard)
         } else if self.soft > since {
@@ -87,11 +99,26 @@ impl Mark {
     }
 }
 
-/// The purges so far, each with the count of invalidations at which it happened.
-#[derive(Debug, Default)]
-pub(super) struct Purges {
+/// Where a purge is to be noted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    /// Where the log has it.
+    Log(Position),
+    /// After all that was noted, for the log does not have it.
+    Here,
+}
+
+/// The purges so far, each at its position.
+#[derive(Debug)]
+pub struct Purges {
     notes: RwLock<Notes>,
+    keys: Cache<KeyDigest, Mark>,
+    /// The last of them all.
     newest: AtomicU64,
+    /// The last that the log has.
+    logged: AtomicU64,
+    /// The last that is of a group.
+    newest_group: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -102,38 +129,124 @@ struct Notes {
     prefixes: Vec<(Prefix, Mark)>,
 }
 
+impl Default for Purges {
+    fn default() -> Self {
+        // The newest are remembered, whatever it displaces: a new key must never be refused.
+        let keys = Cache::builder()
+            .max_capacity(MOST_KEYS)
+            .time_to_live(KEYS_FOR)
+            .eviction_policy(EvictionPolicy::lru())
+            .build();
+        Self {
+            notes: RwLock::default(),
+            keys,
+            newest: AtomicU64::default(),
+            logged: AtomicU64::default(),
+            newest_group: AtomicU64::default(),
+        }
+    }
+}
+
 impl Purges {
-    /// When anything was purged last.
-    pub(super) fn newest(&self) -> u64 {
-        self.newest.load(Ordering::SeqCst)
+    /// The position up to which all purges are noted here.
+    #[must_use]
+    pub fn newest(&self) -> Position {
+        Position::from_number(self.newest.load(Ordering::SeqCst))
     }
 
-    /// Notes that `group` is purged at the count that `now` gives.
-    pub(super) fn note(&self, group: Group, purge: Purge, now: impl FnOnce() -> u64) {
-        let mut notes = self.notes.write().unwrap_or_else(PoisonError::into_inner);
-        // All of it under the lock: who sees a count finds every note up to it.
-        let at = now();
-        notes.note(group, purge, at);
-        self.newest.store(at, Ordering::SeqCst);
+    /// The position of the last purge of a group.
+    #[must_use]
+    pub fn newest_group(&self) -> Position {
+        Position::from_number(self.newest_group.load(Ordering::SeqCst))
     }
 
-    /// What the purges did to `stored`, under `key`.
-    pub(super) fn of(&self, key: &Key, stored: &Stored) -> Option<Purge> {
-        let since = stored.head.since;
+    /// The position in the log up to which it is noted here: what stored responses keep, since it
+    /// means the same on each edge and after a restart.
+    #[must_use]
+    pub fn logged(&self) -> Position {
+        Position::from_number(self.logged.load(Ordering::SeqCst))
+    }
+
+    /// Notes that `group` is purged. What was asked for before now is meant in any case.
+    pub fn note(&self, group: Group, purge: Purge, at: At) {
+        let mut notes = self.lock();
+        let place = self.place(at);
+        notes.note(group, purge, place);
+        self.newest_group.store(place.number(), Ordering::SeqCst);
+        self.reach(place, at);
+    }
+
+    /// Notes the same of what is stored under `keys`.
+    pub fn note_keys(&self, keys: &[Key], purge: Purge, at: At) {
+        let notes = self.lock();
+        let place = self.place(at);
+        for digest in keys.iter().map(Key::digest) {
+            let mut mark = self.keys.get(&digest).unwrap_or_default();
+            mark.set(purge, place);
+            self.keys.insert(digest, mark);
+        }
+        self.reach(place, at);
+        drop(notes);
+    }
+
+    /// Lets all be gone that was asked for before the position `floor` in the log: which purges there
+    /// were until then is not known.
+    pub fn raise_floor(&self, floor: Position) {
+        let mut notes = self.lock();
+        notes.all.set(Purge::Hard, floor);
+        let at = At::Log(floor);
+        let place = self.place(at);
+        self.newest_group.store(place.number(), Ordering::SeqCst);
+        self.reach(place, at);
+    }
+
+    /// What the purges did to the stored response with this `head`, under `key`, from whichever tier
+    /// it comes. It compares two numbers where nothing was purged since it was asked for.
+    #[must_use]
+    pub fn purged(&self, key: &Key, head: &StoredHead) -> Option<Purge> {
+        let since = Position::from_number(head.since);
+        (since < self.newest()).then(|| self.of(key, head)).flatten()
+    }
+
+    fn of(&self, key: &Key, head: &StoredHead) -> Option<Purge> {
+        let since = Position::from_number(head.since);
         let notes = self.notes.read().unwrap_or_else(PoisonError::into_inner);
-        let tags = &stored.head.tags;
-        let by_tag = tags.iter().filter_map(|tag| notes.tags.get(tag)?.of(since));
+        let by_tag = head.tags.iter().filter_map(|tag| notes.tags.get(tag)?.of(since));
         let by_prefix = notes
             .prefixes
             .iter()
             .filter_map(|(prefix, mark)| mark.of(since).filter(|_| prefix.covers(key)));
-        let tagged = if tags.is_empty() { None } else { notes.tagged.of(since) };
-        by_tag.chain(by_prefix).chain(notes.all.of(since)).chain(tagged).max()
+        let tagged = if head.tags.is_empty() { None } else { notes.tagged.of(since) };
+        let by_key = self.keys.get(&key.digest()).and_then(|mark| mark.of(since));
+        by_tag.chain(by_prefix).chain(notes.all.of(since)).chain(tagged).chain(by_key).max()
+    }
+
+    fn lock(&self) -> RwLockWriteGuard<'_, Notes> {
+        self.notes.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The position of the next note: where the log has it, or right behind the last note where that
+    /// is later.
+    fn place(&self, at: At) -> Position {
+        let next = self.newest().following();
+        match at {
+            At::Log(position) => position.max(next),
+            At::Here => next,
+        }
+    }
+
+    /// Lets it be seen that there are notes up to `place`; under the lock, so that who sees it finds
+    /// each of them.
+    fn reach(&self, place: Position, at: At) {
+        if let At::Log(position) = at {
+            self.logged.fetch_max(position.number(), Ordering::SeqCst);
+        }
+        self.newest.store(place.number(), Ordering::SeqCst);
     }
 }
 
 impl Notes {
-    fn note(&mut self, group: Group, purge: Purge, at: u64) {
+    fn note(&mut self, group: Group, purge: Purge, at: Position) {
         match group {
             Group::All => {
                 self.all.set(purge, at);
@@ -178,6 +291,7 @@ mod tests {
     use super::*;
     use crate::key::Target;
     use crate::store::memory::Memory;
+    use crate::stored::Stored;
     use crate::stored::testing::stored;
 
     fn key(path: &str) -> Key {
@@ -200,6 +314,10 @@ mod tests {
         Group::Prefix(Prefix { site, path: path.to_owned() })
     }
 
+    fn purge_group(memory: &Memory, group: Group, purge: Purge) {
+        memory.purge_group(group, purge, At::Log(memory.purges().newest().following()));
+    }
+
     /// What is left of a response under `/a/b` with the tags `one` and `two`; whether it is
     /// withdrawn.
     fn left(memory: &Memory) -> Option<bool> {
@@ -218,7 +336,7 @@ mod tests {
         for (purge, expected) in [(Purge::Soft, Some(true)), (Purge::Hard, None)] {
             let memory = Memory::new(1 << 20);
             keep(&memory);
-            memory.purge_group(group.clone(), purge);
+            purge_group(&memory, group.clone(), purge);
             let expected = if is_meant { expected } else { Some(false) };
             assert_eq!(left(&memory), expected, "{group:?} {purge:?}");
             // What is stored after it is as good as new.
@@ -255,13 +373,13 @@ mod tests {
     fn purges_hard_what_was_purged_softly_and_not_the_other_way() {
         let memory = Memory::new(1 << 20);
         keep(&memory);
-        memory.purge_group(tag("one"), Purge::Soft);
+        purge_group(&memory, tag("one"), Purge::Soft);
         assert_eq!(left(&memory), Some(true));
-        memory.purge_group(tag("two"), Purge::Hard);
+        purge_group(&memory, tag("two"), Purge::Hard);
         assert_eq!(left(&memory), None);
         keep(&memory);
-        memory.purge_group(Group::All, Purge::Hard);
-        memory.purge_group(Group::All, Purge::Soft);
+        purge_group(&memory, Group::All, Purge::Hard);
+        purge_group(&memory, Group::All, Purge::Soft);
         assert_eq!(left(&memory), None);
     }
 
@@ -270,10 +388,10 @@ mod tests {
         for first in [tag("one"), prefix(None, "/a")] {
             let memory = Memory::new(1 << 20);
             keep(&memory);
-            memory.purge_group(first.clone(), Purge::Hard);
+            purge_group(&memory, first.clone(), Purge::Hard);
             for number in 0..=MOST_TAGS {
-                memory.purge_group(tag(&number.to_string()), Purge::Soft);
-                memory.purge_group(prefix(None, &format!("/{}", number % 2000)), Purge::Soft);
+                purge_group(&memory, tag(&number.to_string()), Purge::Soft);
+                purge_group(&memory, prefix(None, &format!("/{}", number % 2000)), Purge::Soft);
             }
             assert_eq!(left(&memory), None, "{first:?}");
             let notes = memory.purges().notes.read().unwrap();
@@ -294,9 +412,9 @@ mod tests {
                     2 => {
                         let purge = if is_hard { Purge::Hard } else { Purge::Soft };
                         match which {
-                            0 => memory.purge_group(tag("one"), purge),
-                            1 => memory.purge_group(prefix(None, "/a"), purge),
-                            _ => drop(memory.purge(&key("/a/b"), purge)),
+                            0 => purge_group(&memory, tag("one"), purge),
+                            1 => purge_group(&memory, prefix(None, "/a"), purge),
+                            _ => drop(memory.purge(&[key("/a/b")], purge, At::Here)),
                         }
                         purged = number;
                     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName};
 
+use super::position::Position;
 use super::purges::Purge;
 use crate::field::coding::Coding;
 use crate::stored::{Body, Coded, Stored, StoredHead};
@@ -12,15 +13,15 @@ use crate::stored::{Body, Coded, Stored, StoredHead};
 #[derive(Clone, Debug)]
 pub struct Shelf {
     variants: Arc<[Stored]>,
-    /// All purges up to this count have been held against each.
-    checked: u64,
+    /// All purges up to this position have been held against each.
+    checked: Position,
 }
 
 impl Shelf {
     /// A shelf with one stored response.
     #[must_use]
     pub fn new(stored: Stored) -> Self {
-        Self { checked: stored.head.since, variants: Arc::new([stored]) }
+        Self { checked: since(&stored), variants: Arc::new([stored]) }
     }
 
     /// This shelf with `stored` put first, in place of the one that the same requests select. A
@@ -28,6 +29,7 @@ impl Shelf {
     #[must_use]
     pub fn with(&self, stored: Stored, most: usize) -> Self {
         let head = Arc::clone(&stored.head);
+        let checked = self.checked.min(since(&stored));
         let same = |other: &&Stored| other.head.selecting == head.selecting;
         let is_part = head.part.is_some();
         if is_part && self.variants.iter().any(|other| same(&other) && other.head.part.is_none()) {
@@ -35,7 +37,7 @@ impl Shelf {
         }
         let others = self.variants.iter().filter(|other| !same(other));
         let variants = std::iter::once(stored).chain(others.cloned()).take(most).collect();
-        Self { variants, checked: self.checked.min(head.since) }
+        Self { variants, checked }
     }
 
     /// The same with `stored` in place of `old`, which it updates: what `old` was selected by holds
@@ -49,6 +51,16 @@ impl Shelf {
         let is_other = |other: &&Stored| !Arc::ptr_eq(&other.head, &old.head);
         let variants = self.variants.iter().filter(is_other).cloned().collect();
         Self { variants, checked: self.checked }.with(stored, most)
+    }
+
+    /// The same with `stored`, from a lower tier, unless what the same requests select came later.
+    #[must_use]
+    pub fn with_restored(&self, stored: Stored, most: usize) -> Self {
+        let is_newer = |other: &Stored| {
+            other.head.selecting == stored.head.selecting
+                && other.head.freshness.arrived >= stored.head.freshness.arrived
+        };
+        if self.iter().any(is_newer) { self.clone() } else { self.with(stored, most) }
     }
 
     /// The same with what became of `body` in `coding`, or plain; nothing if `body` is not here any more.
@@ -71,16 +83,28 @@ impl Shelf {
         Some(Self { variants: self.variants.iter().map(with).collect(), checked: self.checked })
     }
 
-    /// Whether all purges up to the count `newest` have been held against it.
+    /// Up to which position all purges have been held against it.
     #[must_use]
-    pub const fn is_checked(&self, newest: u64) -> bool {
+    pub const fn checked(&self) -> Position {
+        self.checked
+    }
+
+    /// The same, of which it is known that all purges up to `checked` do nothing to it.
+    #[must_use]
+    pub fn checked_up_to(self, checked: Position) -> Self {
+        Self { checked: self.checked.max(checked), ..self }
+    }
+
+    /// Whether all purges up to the position `newest` have been held against it.
+    #[must_use]
+    pub fn is_checked(&self, newest: Position) -> bool {
         self.checked >= newest
     }
 
-    /// The same after the purges up to the count `newest`, of which `of` says what they do to a
+    /// The same after the purges up to the position `newest`, of which `of` says what they do to a
     /// response; nothing if that leaves nothing.
     #[must_use]
-    pub fn purged(&self, newest: u64, of: impl Fn(&Stored) -> Option<Purge>) -> Option<Self> {
+    pub fn purged(&self, newest: Position, of: impl Fn(&Stored) -> Option<Purge>) -> Option<Self> {
         let left = |stored: &Stored| match of(stored) {
             None => Some(stored.clone()),
             Some(Purge::Soft) => Some(withdrawn(stored)),
@@ -117,8 +141,14 @@ impl Shelf {
     }
 }
 
+/// Up to which position no purge means `stored`.
+fn since(stored: &Stored) -> Position {
+    Position::from_number(stored.head.since)
+}
+
 /// `stored`, which answers only in place of an origin that fails from now on.
-fn withdrawn(stored: &Stored) -> Stored {
+#[must_use]
+pub fn withdrawn(stored: &Stored) -> Stored {
     let mut head = StoredHead::clone(&stored.head);
     head.freshness.withdrawn = true;
     Stored { head: Arc::new(head), body: stored.body.clone() }
