@@ -109,3 +109,78 @@ async fn who_asks_after_a_change_waits_for_nothing_that_was_asked_before() {
     before.reply("GET").await.answered(200, "old");
     edge.get("/a").await.answered(200, "new").hit();
 }
+
+/// Stores responses with groups and tags on two sites, sends one request to the first of them, and
+/// says which are asked for again.
+async fn asked_again_after(request: Request, answer: Answer) -> Vec<(&'static str, &'static str)> {
+    const URLS: [(&str, &str); 4] =
+        [("a.test", "/one"), ("a.test", "/both"), ("a.test", "/tag"), ("b.test", "/one")];
+    let origin = Origin::start().await;
+    for (path, name, value) in [
+        ("/one", "Cache-Groups", "\"one\""),
+        ("/both", "Cache-Groups", "\"one\", \"two\""),
+        ("/tag", "Surrogate-Key", "one two"),
+    ] {
+        origin.answers(path, Answer::cached("x", "max-age=60").field(name, value));
+    }
+    origin.answers("/change", answer);
+    let edge = Edge::before(&origin).await;
+    for (host, path) in URLS {
+        edge.send(&Request::get(path).host(host)).await.answered(200, "x");
+        edge.send(&Request::get(path).host(host)).await.hit();
+    }
+    edge.send(&request.host("a.test")).await;
+    let mut again = Vec::new();
+    for (host, path) in URLS {
+        let reply = edge.send(&Request::get(path).host(host)).await;
+        if reply.cache_status_value("fwd").is_some() {
+            again.push((host, path));
+        }
+    }
+    again
+}
+
+fn names(groups: &str) -> Answer {
+    Answer::ok("").field("Cache-Group-Invalidation", groups)
+}
+
+#[tokio::test]
+async fn the_groups_that_the_answer_names_are_invalidated_on_its_site() {
+    let change = || Request::new("POST", "/change").body("x");
+    let one = asked_again_after(change(), names("\"one\"")).await;
+    assert_eq!(one, [("a.test", "/one"), ("a.test", "/both")]);
+    let two = asked_again_after(change(), names("\"zero\", \"two\";x=1")).await;
+    assert_eq!(two, [("a.test", "/both")]);
+    assert!(asked_again_after(change(), names("one, \"On\"")).await.is_empty());
+}
+
+#[tokio::test]
+async fn no_group_is_invalidated_by_a_failed_change_or_a_safe_method() {
+    let change = Request::new("POST", "/change").body("x");
+    assert!(asked_again_after(change, names("\"one\"").code(409)).await.is_empty());
+    for method in ["GET", "HEAD", "OPTIONS"] {
+        let request = Request::new(method, "/change");
+        assert!(asked_again_after(request, names("\"one\"")).await.is_empty(), "{method}");
+    }
+}
+
+#[tokio::test]
+async fn the_groups_that_a_304_names_count_from_then_on() {
+    let origin = Origin::start().await;
+    origin.answers_by("/a", |request| {
+        let answer = match request.field("if-none-match") {
+            None => Answer::cached("a", "max-age=0").field("ETag", "\"a\""),
+            Some(_) => Answer::status(304).field("Cache-Control", "max-age=60"),
+        };
+        answer.field("Cache-Groups", if request.earlier == 0 { "\"old\"" } else { "\"new\"" })
+    });
+    origin.answers("/old", names("\"old\""));
+    origin.answers("/new", names("\"new\""));
+    let edge = Edge::before(&origin).await;
+    edge.get("/a").await.answered(200, "a");
+    edge.get("/a").await.cache_status("forebay; fwd=stale; fwd-status=304; stored");
+    edge.send(&Request::new("DELETE", "/old")).await.status(200);
+    edge.get("/a").await.answered(200, "a").hit();
+    edge.send(&Request::new("DELETE", "/new")).await.status(200);
+    edge.get("/a").await.cache_status("forebay; fwd=uri-miss; stored");
+}

@@ -237,6 +237,12 @@ impl Routes {
         routes.take_while(move |route| std::mem::replace(&mut is_open, route.is_conditional()))
     }
 
+    /// The routes that requests for `host` may take, whatever else they ask for, in their order.
+    pub fn for_host(&self, host: &str) -> impl Iterator<Item = &Arc<Route>> {
+        let host = bare_host(host);
+        self.routes.iter().filter(move |route| route.has_host(host))
+    }
+
     /// The routes, in their order.
     pub fn iter(&self) -> std::slice::Iter<'_, Arc<Route>> {
         self.routes.iter()

@@ -35,7 +35,7 @@ pub struct StoredHead {
     pub compressible: bool,
     /// The content coding that the body is stored in, if it is one that the edge can read.
     pub coding: Option<Coding>,
-    /// The names by which it may be purged.
+    /// The names by which it may be purged, and the cache groups of its origin.
     pub tags: Box<[TagHash]>,
     /// The position in the log of purges up to which they were noted here when it was asked for;
     /// noted when it is stored.
@@ -57,6 +57,13 @@ impl TagHash {
             *byte = *digest;
         }
         Self(bytes)
+    }
+
+    /// That of the cache group `name` of `site` (RFC 9875): no response can name one as its tag,
+    /// since no field has a zero byte.
+    #[must_use]
+    pub fn of_group(site: &str, name: &str) -> Self {
+        Self::of(&format!("{site}\0{name}"))
     }
 }
 

@@ -169,7 +169,8 @@ impl Fetch {
     }
 
     fn head(&self, status: StatusCode, fields: Sanitised, admission: &Admission) -> StoredHead {
-        fields.stored(status, admission, &self.order.fields)
+        let Asked { target, route, .. } = &*self.order.asked;
+        fields.stored(status, admission, &self.order.fields, (target, route))
     }
 
     /// The largest body that is stored.

@@ -20,8 +20,9 @@ use crate::field::{self, coding, hop};
 use crate::policy::admit::Arrival;
 use crate::policy::encode::Form;
 use crate::policy::sanitised::{NOT_FOR_CLIENTS, Sanitised};
-use crate::policy::{decide, forward, invalidate, passed_on, post};
+use crate::policy::{decide, forward, group, invalidate, passed_on, post};
 use crate::store::memory::Epoch;
+use crate::store::purges::{Group, Purge};
 use crate::stored::{Body, Stored, StoredHead};
 use crate::time::{self, Timestamp};
 
@@ -240,6 +241,10 @@ impl Passing {
                 shared.store.invalidate(&key);
             }
         }
+        let names = group::outdated(&ask.method, response.status, &response.headers);
+        for group in group::of_origin(&names, target, &snapshot.settings.routes) {
+            shared.store.purge_group(Group::Tag(group), Purge::Hard);
+        }
     }
 
     fn keep(
@@ -263,7 +268,7 @@ impl Passing {
         };
         let admission = post::kept(ask, target, asked, &arrival, rules)?;
         Some(Keeping {
-            head: sanitised.stored(response.status, &admission, asked),
+            head: sanitised.stored(response.status, &admission, asked, (target, route)),
             pieces: Vec::new(),
             length: 0,
             epoch: shared.store.epoch(),

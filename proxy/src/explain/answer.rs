@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use forebay_config::{Strategy, TtlMode};
+use forebay_config::{Route, Strategy, TtlMode};
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE};
 use http::{HeaderMap, Method, StatusCode};
 use serde::Serialize;
@@ -14,6 +14,7 @@ use crate::event::{Detail, Failure, Fwd, Trail};
 use crate::field::dictionary::Pattern;
 use crate::field::number;
 use crate::field::range::ContentRange;
+use crate::key::Target;
 use crate::policy::admit::{Admission, Arrival, admit};
 use crate::policy::answer::{self, Answer, Facts, told};
 use crate::policy::dictionary::Bundle;
@@ -26,7 +27,7 @@ use crate::policy::rest::Turn;
 use crate::policy::reuse::Reuse;
 use crate::policy::sanitised::Sanitised;
 use crate::policy::status::cache_status;
-use crate::policy::{freshen, invalidate, look_up, partial, passed_on, post};
+use crate::policy::{freshen, group, invalidate, look_up, partial, passed_on, post};
 use crate::store::shelf::Shelf;
 use crate::stored::{Body, Stored, StoredHead};
 
@@ -107,6 +108,11 @@ impl Forwarded<'_> {
                 out.notes.push(note);
             }
         }
+        let groups = group::outdated(method, response.status, &response.fields);
+        if !groups.is_empty() {
+            let groups = groups.join(", ");
+            out.notes.push(format!("the answer invalidates the cache groups {groups} of its site"));
+        }
         let form =
             passed_on::form(&decision.ask, self.fields, response.status, &clean.fields, rules);
         let compressed = compressed(form);
@@ -169,7 +175,8 @@ impl Forwarded<'_> {
         };
         let verdict = admission.verdict.and(own);
         trail.note_answer(StatusCode::NOT_MODIFIED.as_u16(), verdict);
-        let mut head = Sanitised { fields }.stored(stored.head.status, &admission, self.fields);
+        let mut head =
+            Sanitised { fields }.stored(stored.head.status, &admission, self.fields, self.place());
         head.part = stored.head.part;
         let fresh = Stored { head: Arc::new(head), body: stored.body.clone() };
         out.status = Some(self.status_of(&fresh).as_u16());
@@ -263,7 +270,7 @@ impl Forwarded<'_> {
             }
         }
         out.notes.extend(self.notes(&admission));
-        let head = clean.stored(response.status, &admission, self.fields);
+        let head = clean.stored(response.status, &admission, self.fields, self.place());
         let fields = head.fields.to_map();
         let status = self.status_of_arriving(&head, length, verdict.is_ok());
         out.status = Some(status.as_u16());
@@ -307,6 +314,11 @@ impl Forwarded<'_> {
         let Explainer { target, decision, .. } = self.explainer;
         let arrival = self.arrival(status, fields, ranged);
         admit(ask, &arrival, target.path(), &decision.route.policy)
+    }
+
+    /// What is asked for, and on which route.
+    fn place(&self) -> (&Target, &Route) {
+        (self.explainer.target, &self.explainer.decision.route)
     }
 
     fn arrival<'a>(&self, status: StatusCode, fields: &'a HeaderMap, ranged: bool) -> Arrival<'a> {

@@ -13,6 +13,7 @@ pub const MAX_TAG_LENGTH: usize = 1024;
 static SURROGATE_KEY: HeaderName = HeaderName::from_static("surrogate-key");
 static CACHE_TAG: HeaderName = HeaderName::from_static("cache-tag");
 static CACHE_GROUPS: HeaderName = HeaderName::from_static("cache-groups");
+static CACHE_GROUP_INVALIDATION: HeaderName = HeaderName::from_static("cache-group-invalidation");
 
 /// The fields that hold surrogate keys, which clients need not see.
 pub static FIELDS: [HeaderName; 3] = [
@@ -38,14 +39,24 @@ pub fn tags(headers: &HeaderMap) -> Vec<Box<str>> {
             tags.add(tag);
         }
     }
-    let groups: Vec<&[u8]> =
-        headers.get_all(&CACHE_GROUPS).iter().map(|line| line.as_bytes()).collect();
-    if let Ok(groups) = Parser::parse_list(&groups.join(&b", "[..])) {
-        for group in groups.iter().filter_map(group_name) {
-            tags.add(group.as_bytes());
-        }
-    }
+    tags.add_groups(headers, &CACHE_GROUPS);
     tags.0
+}
+
+/// The cache groups of a response: the tags that its `Cache-Groups` alone names (RFC 9875 §2).
+#[must_use]
+pub fn groups(headers: &HeaderMap) -> Vec<Box<str>> {
+    let mut groups = Tags(Vec::new());
+    groups.add_groups(headers, &CACHE_GROUPS);
+    groups.0
+}
+
+/// The cache groups that a response invalidates, by `Cache-Group-Invalidation` (RFC 9875 §3).
+#[must_use]
+pub fn invalidated_groups(headers: &HeaderMap) -> Vec<Box<str>> {
+    let mut groups = Tags(Vec::new());
+    groups.add_groups(headers, &CACHE_GROUP_INVALIDATION);
+    groups.0
 }
 
 /// The name of a cache group; its parameters are ignored.
@@ -65,6 +76,15 @@ impl Tags {
         let fits = !tag.is_empty() && tag.len() <= MAX_TAG_LENGTH && self.0.len() < MAX_TAGS;
         if fits && !self.0.iter().any(|known| **known == *tag) {
             self.0.push(tag.into());
+        }
+    }
+
+    fn add_groups(&mut self, headers: &HeaderMap, name: &HeaderName) {
+        let lines: Vec<&[u8]> = headers.get_all(name).iter().map(|line| line.as_bytes()).collect();
+        if let Ok(groups) = Parser::parse_list(&lines.join(&b", "[..])) {
+            for group in groups.iter().filter_map(group_name) {
+                self.add(group.as_bytes());
+            }
         }
     }
 }
@@ -93,6 +113,18 @@ mod tests {
         let mut all = testing::lines("cache-tag", &["a, b"]);
         testing::append(&mut all, "surrogate-key", &["b c"]);
         assert_eq!(tags(&all), ["b".into(), "c".into(), "a".into()]);
+    }
+
+    #[test]
+    fn reads_groups_by_themselves() {
+        let mut both = testing::lines("cache-groups", &[r#""a";x, "b""#, r#""a""#]);
+        testing::append(&mut both, "cache-group-invalidation", &[r#""c", d"#]);
+        testing::append(&mut both, "cache-tag", &["e"]);
+        assert_eq!(groups(&both), ["a".into(), "b".into()]);
+        assert_eq!(invalidated_groups(&both), ["c".into()]);
+        let many: Vec<String> = (0..500).map(|number| format!("\"{number}\"")).collect();
+        let many = testing::lines("cache-group-invalidation", &[&many.join(",")]);
+        assert_eq!(invalidated_groups(&many).len(), MAX_TAGS);
     }
 
     #[test]

@@ -15,10 +15,7 @@ pub fn targets(
     status: StatusCode,
     answer: &HeaderMap,
 ) -> Vec<Target> {
-    let safe = [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE].contains(method);
-    //= https://www.rfc-editor.org/rfc/rfc9111#section-4.4
-    //# A "non-error response" is one with a 2xx (Successful) or 3xx (Redirection) status code.
-    if safe || !(status.is_success() || status.is_redirection()) {
+    if !is_change(method, status) {
         return Vec::new();
     }
     let named = [header::LOCATION, header::CONTENT_LOCATION]
@@ -26,6 +23,14 @@ pub fn targets(
         .filter_map(|name| answer.get(name)?.to_str().map(|uri| target.join(uri)).unwrap_or(None))
         .filter(|other| other.same_origin(target));
     std::iter::once(target.clone()).chain(named).collect()
+}
+
+/// Whether what is stored may be out of date after `status` answered `method`.
+pub(super) fn is_change(method: &Method, status: StatusCode) -> bool {
+    let safe = [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE].contains(method);
+    //= https://www.rfc-editor.org/rfc/rfc9111#section-4.4
+    //# A "non-error response" is one with a 2xx (Successful) or 3xx (Redirection) status code.
+    !safe && (status.is_success() || status.is_redirection())
 }
 
 #[cfg(test)]

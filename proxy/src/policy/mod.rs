@@ -10,6 +10,7 @@ pub mod encode;
 pub mod fail;
 pub mod forward;
 pub mod freshen;
+pub mod group;
 pub mod identity;
 pub mod invalidate;
 pub mod lifetime;

@@ -1,9 +1,12 @@
 //! The fields of a response, without what is for one hop or for this cache alone.
 
+use forebay_config::Route;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
+use super::admit::Admission;
+use super::group;
 use crate::field::{coding, date, hop, tags};
-use crate::policy::admit::Admission;
+use crate::key::Target;
 use crate::stored::{Fields, Selecting, StoredHead, TagHash};
 use crate::time::Timestamp;
 
@@ -49,14 +52,18 @@ impl Sanitised {
         self.fields
     }
 
-    /// The head that is stored of a response with `status` that was asked for with `asked`.
+    /// The head that is stored of a response with `status` that was asked for as `target` on
+    /// `route`, with the fields `asked`.
     #[must_use]
     pub fn stored(
         self,
         status: StatusCode,
         admission: &Admission,
         asked: &HeaderMap,
+        (target, route): (&Target, &Route),
     ) -> StoredHead {
+        let tags = tags::tags(&self.fields);
+        let groups = group::groups(target, route, &self.fields);
         StoredHead {
             status,
             freshness: admission.freshness,
@@ -65,7 +72,7 @@ impl Sanitised {
             compressible: admission.compressible,
             // One that cannot be read is nothing to start from, and is left as it is.
             coding: coding::of_body(&self.fields).unwrap_or(None),
-            tags: tags::tags(&self.fields).iter().map(|tag| TagHash::of(tag)).collect(),
+            tags: tags.iter().map(|tag| TagHash::of(tag)).chain(groups).collect(),
             since: 0,
             fields: Fields::new(&self.finish(admission)),
         }
