@@ -1,12 +1,13 @@
 //! A stored response: a head and a body kept under a key (RFC 9111 §2).
 
+mod bytes;
 pub mod region;
 mod versions;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use ::bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use ring::digest;
 

@@ -128,6 +128,20 @@ pub struct Place<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct KeyDigest([u8; 16]);
 
+impl KeyDigest {
+    /// Takes bytes that [`as_bytes`](Self::as_bytes) gave.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes, the same on every machine.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
 /// Which parts of a target count, beside its path and its query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scope {

@@ -1,8 +1,10 @@
 //! Keeps stored responses: what is kept under a key, and in which tier.
 
 pub mod dictionaries;
+pub mod disk;
 pub mod memory;
 pub mod position;
 pub mod purges;
+pub mod record;
 pub mod shelf;
 pub mod tally;
