@@ -1,5 +1,6 @@
 //! Keeps stored responses: what is kept under a key, and in which tier.
 
+pub mod breaker;
 pub mod dictionaries;
 pub mod disk;
 pub mod memory;
