@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::Parsed;
 use crate::condition::Condition;
 use crate::condition::written::Conditions;
+use crate::declare::Effect;
 use crate::decode::{Decoder, Value, Written};
 use crate::fault::Faults;
 use crate::include::{self, Surroundings};
@@ -18,10 +19,11 @@ use crate::name::{self, NamePattern};
 use crate::options::{self, Options, PRESETS};
 use crate::pattern::{PathPattern, PathPatterns, fit_together};
 use crate::person;
+use crate::redis::REDIS_VARIABLE;
 use crate::routing::{Route, Routes};
 use crate::settings::{
     Admin, BypassIf, Cache, Coding, Compress, KeyRules, Listener, Origin, Policy, QueryRules,
-    Secret, Server, Settings, Strategy, Timeouts, Tls,
+    Redis, RedisUrl, Secret, Server, Settings, Strategy, Timeouts, Tls,
 };
 
 /// The variable whose value is the token of the admin listener if the file has none.
@@ -79,6 +81,7 @@ fn settings(
     let listeners = options.listeners.as_ref().map(|named| listeners(&named.value));
     let admin = options.admin.as_ref().and_then(|written| admin(decoder, &written.value));
     addresses_differ(decoder, options);
+    let cache = options.cache.as_ref().and_then(|written| cache(decoder, &written.value));
     let origins = origins(options);
     let policies = policies(decoder, options, presets);
     let routes = routes(decoder, options, &origins, &policies);
@@ -86,7 +89,7 @@ fn settings(
     Some(Settings {
         listeners: listeners?,
         origins: origins.into_iter().filter_map(|(_, origin)| origin).collect(),
-        cache: options.cache.as_ref().and_then(|written| cache(&written.value))?,
+        cache: cache?,
         admin: admin?,
         server: options.server.as_ref().and_then(|written| server(&written.value))?,
         routes: routes?,
@@ -143,11 +146,53 @@ fn addresses_differ(decoder: &mut Decoder<'_>, options: &Options) {
     }
 }
 
-fn cache(cache: &options::Cache) -> Option<Cache> {
+fn cache(decoder: &mut Decoder<'_>, cache: &options::Cache) -> Option<Cache> {
     Some(Cache {
+        redis: cache.redis.as_ref().and_then(|written| redis(decoder, written)),
         memory: cache.memory.as_ref()?.value.0,
         max_object: cache.max_object.as_ref()?.value.0,
     })
+}
+
+/// Nothing means that a fault was reported.
+fn redis(decoder: &mut Decoder<'_>, table: &Written<options::Redis>) -> Option<Redis> {
+    let options = &table.value;
+    Some(Redis {
+        url: value(&options.url).or_else(|| redis_of_environment(decoder, table))?,
+        prefix: options.prefix.as_ref()?.value.0.clone(),
+        max_object: options.max_object.as_ref()?.value.0,
+        timeout: options.timeout.as_ref()?.value.0,
+    })
+}
+
+/// The URL of the environment, for a table that was written without one.
+fn redis_of_environment(
+    decoder: &mut Decoder<'_>,
+    table: &Written<options::Redis>,
+) -> Option<RedisUrl> {
+    let path = format!("{}.url", table.path);
+    if decoder.has_reported(&path) {
+        return None;
+    }
+    let at = Written { value: (), file: Arc::clone(&table.file), place: table.place, path };
+    let Some(text) = decoder.variable(REDIS_VARIABLE) else {
+        let expected = format!("{} here or in {REDIS_VARIABLE}", RedisUrl::expected());
+        decoder.report(at, expected, "nothing");
+        return None;
+    };
+    match RedisUrl::read(&text) {
+        Ok(url) => {
+            let Written { file, place, path, .. } = at;
+            let written = Written { value: url, file, place, path };
+            decoder.takes_effect(Effect::Restart, Some(&written));
+            Some(written.value)
+        }
+        Err(unread) => {
+            let expected = format!("{} in {REDIS_VARIABLE}", RedisUrl::expected());
+            decoder.report(at, expected, format!("something else ({unread})"));
+            None
+        }
+    }
 }
 
 fn server(server: &options::Server) -> Option<Server> {

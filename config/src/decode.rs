@@ -14,7 +14,7 @@ use crate::declare::{Effect, Field, Need};
 use crate::fault::{Fault, Place, nearest};
 use crate::host::HostPattern;
 use crate::pattern::PathPattern;
-use crate::settings::OriginServer;
+use crate::settings::{AtRestart, OriginServer, Secret};
 use crate::shape::Shape;
 use crate::text::{self, UnfilledReason, Unread};
 
@@ -60,6 +60,11 @@ pub(crate) trait Text: Sized {
 pub(crate) trait Printed {
     /// The value in TOML.
     fn printed(&self) -> String;
+
+    /// What of the value is not printed.
+    fn hidden(&self) -> Option<Secret> {
+        None
+    }
 }
 
 /// The state of reading one file.
@@ -74,7 +79,7 @@ pub(crate) struct Decoder<'a> {
     /// The place of everything that is read, while that is a default.
     place_of_default: Option<Place>,
     /// Path and value of each option that takes effect at a restart.
-    at_restart: BTreeMap<String, String>,
+    at_restart: BTreeMap<String, AtRestart>,
     faults: Vec<Fault>,
 }
 
@@ -140,14 +145,16 @@ impl<'a> Decoder<'a> {
     pub(crate) fn takes_effect<T: Printed>(&mut self, at: Effect, value: Option<&Written<T>>) {
         match (at, value) {
             (Effect::Restart, Some(written)) => {
-                self.at_restart.insert(written.path.clone(), written.value.printed());
+                let Written { value, path, .. } = written;
+                let value = AtRestart { shown: value.printed(), hidden: value.hidden() };
+                self.at_restart.insert(path.clone(), value);
             }
             (Effect::Restart, None) | (Effect::Reload, _) => {}
         }
     }
 
     /// The path and the value of each option that takes effect at a restart.
-    pub(crate) fn at_restart(&self) -> &BTreeMap<String, String> {
+    pub(crate) fn at_restart(&self) -> &BTreeMap<String, AtRestart> {
         &self.at_restart
     }
 

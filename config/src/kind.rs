@@ -151,6 +151,12 @@ impl Text for Wait {
     }
 }
 
+impl Printed for Wait {
+    fn printed(&self) -> String {
+        self.0.printed()
+    }
+}
+
 /// The name of something in the file.
 #[derive(Debug, Clone)]
 pub(crate) struct Name(pub(crate) String);

@@ -17,6 +17,7 @@ mod name;
 mod options;
 mod pattern;
 mod person;
+mod redis;
 pub mod reference;
 mod routing;
 mod settings;
@@ -35,10 +36,12 @@ pub use include::Surroundings;
 pub use lint::Finding;
 pub use name::NamePattern;
 pub use pattern::{PathPattern, PathPatterns};
+pub use redis::REDIS_VARIABLE;
 pub use routing::{Mismatch, Route, RouteRequest, Routes, covers};
 pub use settings::{
     Admin, BypassIf, Cache, Change, Coding, Compress, KeyRules, Listener, Origin, OriginServer,
-    Policy, QueryRules, Secret, Server, SetCookie, Settings, Strategy, Timeouts, Tls, TtlMode,
+    Policy, QueryRules, Redis, RedisServers, RedisUrl, Secret, Server, SetCookie, Settings,
+    Strategy, Timeouts, Tls, TtlMode,
 };
 
 /// What a settings file, and those that it includes, turn into.

@@ -14,7 +14,8 @@ use crate::kind::{
 };
 use crate::name::NamePattern;
 use crate::pattern::PathPattern;
-use crate::settings::{Coding, OriginServer, Secret, SetCookie, Strategy, TtlMode};
+use crate::redis::{Prefix, RedisValue};
+use crate::settings::{Coding, OriginServer, RedisUrl, Secret, SetCookie, Strategy, TtlMode};
 
 /// The most routes of all files together.
 pub(crate) const MOST_ROUTES: usize = 10_000;
@@ -152,6 +153,46 @@ options! {
         memory: Bytes = Default(r#""512MiB""#), example r#""2GiB""#, at Restart;
         /// The largest body that is stored. A larger one goes through.
         max_object: Bytes = Default(r#""64MiB""#), example r#""8MiB""#;
+        /// A Redis or Valkey that several edges share: `[cache.redis]`. Left out, each edge is on
+        /// its own.
+        ///
+        /// What one edge has stored the others find there, and one of them alone asks the origin
+        /// for what none has. Redis only ever makes things faster: when it is slow, full or away, the
+        /// edges go on without it, and come back to it by themselves.
+        redis: Redis = Optional, example r#"{ url = "redis://:${REDIS_PASSWORD}@127.0.0.1:6379" }"#;
+    }
+
+    /// A Redis or Valkey that several edges share.
+    ///
+    /// Give it a memory limit and let it evict: `maxmemory 4gb`, `maxmemory-policy allkeys-lru`. It
+    /// needs no persistence. Whoever can write to it can change what visitors are given.
+    Redis {
+        /// Where it is. Left out, it is `REDIS_URL` of the environment. No log has the password.
+        ///
+        /// - `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`: one server
+        /// - `redis-sentinel://[USER:PASSWORD@]HOST[:PORT],.../MASTER[/DATABASE]`: the master of
+        ///   this name, found by asking any of these Sentinels; user and password are for the
+        ///   master, the Sentinels are asked without
+        /// - `redis-cluster://[USER:PASSWORD@]HOST[:PORT],...`: a cluster, found by asking any of
+        ///   these servers
+        /// - `redis+unix://[USER:PASSWORD@]/PATH`: a socket of this machine
+        ///
+        /// With an `s`, as in `rediss://` and `rediss-cluster://`, all that is sent goes over TLS,
+        /// and certificates are verified with the authorities of the system. `valkey` may stand for
+        /// `redis`, and `+` for `-`. The ports are 6379, and 26379 for Sentinels. In a user and in
+        /// a password, write `%2F` for `/`, `%3F` for `?`, `%23` for `#` and `%25` for `%`.
+        url: RedisUrl = Optional, example r#""redis://:${REDIS_PASSWORD}@127.0.0.1:6379""#,
+            at Restart;
+        /// What the names of all keys begin with. Edges with the same prefix share what is stored;
+        /// give another to those that serve other sites.
+        prefix: Prefix = Default(r#""forebay""#), example r#""shop""#, at Restart;
+        /// The largest stored response that is put there, its head and its compressed forms
+        /// included. At most 64MiB.
+        max_object: RedisValue = Default(r#""1MiB""#), example r#""256KiB""#, at Restart;
+        /// How long a request waits for an answer. When five in a row are late, or fail, Redis is
+        /// left alone for a second, and for up to half a minute if it keeps failing. What is
+        /// written there, for which nobody waits, may take ten times as long.
+        timeout: Wait = Default(r#""20ms""#), example r#""50ms""#, at Restart;
     }
 
     /// The program itself.

@@ -27,7 +27,16 @@ pub struct Settings {
     /// Which request goes where, under which policy.
     pub routes: Routes,
     /// Path and value of each option that takes effect at a restart.
-    pub(crate) at_restart: BTreeMap<String, String>,
+    pub(crate) at_restart: BTreeMap<String, AtRestart>,
+}
+
+/// The value of an option that takes effect at a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AtRestart {
+    /// What of it may be shown.
+    pub(crate) shown: String,
+    /// What else there is of it.
+    pub(crate) hidden: Option<Secret>,
 }
 
 /// An option that would be different, but only after a restart.
@@ -54,12 +63,15 @@ impl Settings {
     pub fn needs_restart(&self, new: &Self) -> Vec<Change> {
         let paths: BTreeSet<&String> =
             self.at_restart.keys().chain(new.at_restart.keys()).collect();
-        let change = |path: &String| Change {
-            path: path.clone(),
-            old: self.at_restart.get(path).cloned(),
-            new: new.at_restart.get(path).cloned(),
+        let change = |path: &String| {
+            let (old, new) = (self.at_restart.get(path), new.at_restart.get(path));
+            let shown = |value: Option<&AtRestart>| value.map(|value| value.shown.clone());
+            let (path, old, new, differ) = (path.clone(), shown(old), shown(new), old != new);
+            let same = differ && old == new;
+            let new = if same { new.map(|new| new + " with another password") } else { new };
+            differ.then_some(Change { path, old, new })
         };
-        paths.into_iter().map(change).filter(|change| change.old != change.new).collect()
+        paths.into_iter().filter_map(change).collect()
     }
 }
 
@@ -176,12 +188,71 @@ pub struct Admin {
 }
 
 /// How much is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cache {
     /// The memory for stored responses, in bytes.
     pub memory: u64,
     /// The largest body that is stored, in bytes.
     pub max_object: u64,
+    /// The Redis that edges share.
+    pub redis: Option<Redis>,
+}
+
+/// A Redis or Valkey that edges share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redis {
+    /// Where it is.
+    pub url: RedisUrl,
+    /// What the names of all keys begin with; it has no braces.
+    pub prefix: String,
+    /// The largest value that is put there, in bytes.
+    pub max_object: u64,
+    /// How long a request waits for an answer.
+    pub timeout: Duration,
+}
+
+/// Where Redis is, and who the edge is there. Printed, it has neither user nor password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RedisUrl {
+    /// Whether TLS is spoken.
+    pub tls: bool,
+    /// The servers.
+    pub servers: RedisServers,
+    /// The user; left out, the one that Redis calls `default`.
+    pub user: Option<String>,
+    /// The password.
+    pub password: Option<Secret>,
+    /// The number of the database.
+    pub database: u16,
+}
+
+impl fmt::Debug for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RedisUrl({self})")
+    }
+}
+
+/// The servers of a Redis: host and port of each. An IPv6 address has no brackets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RedisServers {
+    /// One server.
+    One {
+        /// Its name or address.
+        host: String,
+        /// Its port.
+        port: u16,
+    },
+    /// A socket of this machine.
+    Socket(PathBuf),
+    /// Those who know the master.
+    Sentinels {
+        /// At least one.
+        sentinels: Vec<(String, u16)>,
+        /// What they call the master.
+        master: String,
+    },
+    /// Some servers of a cluster; at least one.
+    Cluster(Vec<(String, u16)>),
 }
 
 /// The program itself.

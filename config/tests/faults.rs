@@ -99,7 +99,7 @@ fn a_feature_that_is_not_there_yet_is_unknown() {
     part!(r#"
 [cache]
 disk = { path = "/var/cache/forebay", size = "20GiB" }
-"#, @r#"forebay.toml:4:1: cache.disk: expected one of the options "memory", "max_object", found "disk""#);
+"#, @r#"forebay.toml:4:1: cache.disk: expected one of the options "memory", "max_object", "redis", found "disk""#);
 }
 
 #[test]
@@ -297,6 +297,29 @@ fn a_token_of_the_environment_must_be_one_too() {
         "forebay.toml:1:1: admin.token: expected a token of visible ASCII characters in \
          FOREBAY_ADMIN_TOKEN, found other characters"
     );
+}
+
+#[test]
+fn a_redis_needs_a_url_and_the_url_is_not_repeated() {
+    part!("[cache]\nredis = {}", @r#"forebay.toml:3:9: cache.redis.url: expected a URL such as "redis://127.0.0.1:6379" here or in REDIS_URL, found nothing"#);
+    part!("[cache]\nredis = { url = \"redis://h?password=hunter2\" }", @r##"forebay.toml:3:17: cache.redis.url: expected a URL such as "redis://127.0.0.1:6379", found something else (it has a query or a fragment; in a password, write %3F for "?" and %23 for "#")"##);
+    part!("[cache]\nredis = { url = 12345678 }", @r#"forebay.toml:3:17: cache.redis.url: expected a URL such as "redis://127.0.0.1:6379", found something that is not a string"#);
+    part!("[cache]\nredis = { url = \"redis://${JUNK}@h\" }", @r#"forebay.toml:3:17: cache.redis.url: expected a URL such as "redis://127.0.0.1:6379", found something else (it has a user and no password; write ":" before a password)"#);
+    part!("[cache.redis]\nurl = \"redis://h\"\nprefix = \"{a}\"\nmax_object = \"1GiB\"\ntimeout = \"0s\"", @r#"
+    forebay.toml:4:10: cache.redis.prefix: expected a prefix of letters, digits, "-", "_", "." and ":", found "{a}" (it has '{')
+
+    forebay.toml:5:14: cache.redis.max_object: expected a size of at most 64MiB such as "1MiB", found "1GiB" (it is larger)
+
+    forebay.toml:6:11: cache.redis.timeout: expected a duration above zero such as "30s", found "0s" (it is zero)
+    "#);
+}
+
+#[test]
+fn a_redis_of_the_environment_must_be_one_too() {
+    let text = format!("version = 1\n[cache.redis]\n{REST}");
+    let env = |name: &str| (name == "REDIS_URL").then(|| "redis://:hunter/2@h".to_owned());
+    let faults = parse("forebay.toml", &text, Path::new(""), &env).expect_err("it is wrong");
+    insta::assert_snapshot!(faults.to_string(), @r#"forebay.toml:2:1: cache.redis.url: expected a URL such as "redis://127.0.0.1:6379" in REDIS_URL, found something else (it has "@" behind "/"; in a password, write %2F for "/")"#);
 }
 
 #[test]

@@ -163,6 +163,8 @@ fn the_schema_refuses_strings_of_another_form() {
     check_refused("[policies.a]\nstale_while_revalidate = \"30m1h\"");
     check_refused("[server]\ngrace = \"\"");
     check_refused("[cache]\nmemory = \"64mb\"");
+    check_refused("[cache]\nredis = { url = \"http://127.0.0.1\" }");
+    check_refused("[cache]\nredis = { url = \"redis://h\", prefix = \"a{b}\" }");
     check_refused("[policies.a]\nstrategy = \"cache-frist\"");
     check_refused("[policies.a]\nimmutable = [\"x/*.js\"]");
     check_refused("[origins.b]\nservers = [\"127.0.0.1:8000\"]");

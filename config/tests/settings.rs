@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use forebay_config::{
-    Coding, Compress, Field, HostPattern, Mismatch, Need, Policy, Route, RouteRequest, Secret,
-    SetCookie, Settings, Strategy, TtlMode, covers, declared, parse,
+    Coding, Compress, Field, HostPattern, Mismatch, Need, Policy, RedisServers, Route,
+    RouteRequest, Secret, SetCookie, Settings, Strategy, TtlMode, covers, declared, parse,
 };
 use proptest::prelude::*;
 
@@ -304,6 +304,64 @@ fn an_empty_token_in_the_environment_does_not_open_the_admin_listener() {
 #[test]
 fn no_log_has_the_token() {
     assert!(!format!("{:?}", read(TLS)).contains("\"secret\""));
+}
+
+/// The smallest example with `part`, where the environment has `url` for `REDIS_URL`.
+fn with_redis(part: &str, url: Option<&str>) -> Settings {
+    let env = |name: &str| url.filter(|_| name == "REDIS_URL").map(str::to_owned);
+    parse("f", &format!("{MINIMAL}\n{part}"), Path::new(""), &env)
+        .unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+#[test]
+fn a_redis_has_every_default() {
+    let settings = with_redis("[cache]\nredis = { url = 'redis://a.example' }", None);
+    let redis = settings.cache.redis.expect("it is set");
+    let servers = RedisServers::One { host: "a.example".to_owned(), port: 6379 };
+    assert_eq!((redis.url.servers, redis.url.tls, redis.url.database), (servers, false, 0));
+    assert_eq!((redis.prefix.as_str(), redis.max_object), ("forebay", 1 << 20));
+    assert_eq!(redis.timeout, Duration::from_millis(20));
+}
+
+#[test]
+fn the_environment_alone_brings_no_redis() {
+    assert_eq!(with_redis("", Some("redis://a.example")).cache.redis, None);
+    let settings = with_redis("[cache.redis]", Some("redis://a.example/2"));
+    let redis = settings.cache.redis.expect("there is a table");
+    assert_eq!(redis.url.to_string(), "redis://a.example:6379/2");
+    let written = with_redis("[cache.redis]\nurl = 'redis://b'", Some("redis://a"));
+    assert_eq!(written.cache.redis.expect("it is set").url.to_string(), "redis://b:6379");
+}
+
+#[test]
+fn no_log_has_the_password_of_redis() {
+    let settings = with_redis("[cache.redis]", Some("redis://edge:hunter2@a.example"));
+    assert!(!format!("{settings:?}").contains("hunter2"));
+}
+
+#[test]
+fn a_restart_is_needed_for_another_redis() {
+    let check = |old: Option<&str>, new: Option<&str>, expected: &[&str]| {
+        let with =
+            |url: Option<&str>| with_redis(if url.is_some() { "[cache.redis]" } else { "" }, url);
+        let changes = with(old).needs_restart(&with(new));
+        let urls = changes.iter().filter(|change| change.path == "cache.redis.url");
+        assert_eq!(urls.map(ToString::to_string).collect::<Vec<_>>(), expected);
+    };
+    check(None, None, &[]);
+    check(Some("redis://a"), Some("redis://a:6379/0"), &[]);
+    check(
+        None,
+        Some("redis://:hunter2@a"),
+        &[r#"cache.redis.url: is nothing, would be "redis://...@a:6379""#],
+    );
+    check(
+        Some("redis://:hunter2@a"),
+        Some("redis://:hunter3@a"),
+        &[
+            r#"cache.redis.url: is "redis://...@a:6379", would be "redis://...@a:6379" with another password"#,
+        ],
+    );
 }
 
 #[test]
