@@ -18,7 +18,7 @@ to-build:
 	@.ci/need cargo=cargo cc=gcc c++=g++ cmake=cmake
 
 to-test: to-build
-	@.ci/need node=nodejs npm=npm chromium=chromium curl=curl
+	@.ci/need node=nodejs npm=npm chromium=chromium curl=curl redis-server=redis-server
 
 run: to-build ## Run the demo: a sample origin, the edge before it, the admin listener
 	$(CARGO) run -p forebay -- demo

@@ -142,6 +142,13 @@ impl KeyDigest {
     }
 }
 
+/// Prints 32 hexadecimal digits.
+impl fmt::Display for KeyDigest {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
 /// Which parts of a target count, beside its path and its query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scope {
@@ -272,6 +279,13 @@ mod tests {
         let path_alone = Scope { scheme: false, host: false };
         let chosen = Key::chosen(&target, path_alone, std::iter::empty());
         assert_eq!(chosen.to_string(), "*://*/b?c");
+    }
+
+    #[test]
+    fn prints_a_digest_byte_by_byte() {
+        let mut bytes = [0; 16];
+        (bytes[0], bytes[15]) = (1, 0xab);
+        assert_eq!(KeyDigest(bytes).to_string(), "010000000000000000000000000000ab");
     }
 
     #[test]

@@ -7,5 +7,6 @@ pub mod memory;
 pub mod position;
 pub mod purges;
 pub mod record;
+pub mod redis;
 pub mod shelf;
 pub mod tally;
