@@ -112,7 +112,7 @@ mod tests {
         check("cache-groups", &[r#""a", &"#], &[]);
         let mut all = testing::lines("cache-tag", &["a, b"]);
         testing::append(&mut all, "surrogate-key", &["b c"]);
-        assert_eq!(tags(&all), ["b".into(), "c".into(), "a".into()]);
+        assert_eq!(tags(&all), ["b", "c", "a"].map(Box::<str>::from));
     }
 
     #[test]
@@ -120,8 +120,8 @@ mod tests {
         let mut both = testing::lines("cache-groups", &[r#""a";x, "b""#, r#""a""#]);
         testing::append(&mut both, "cache-group-invalidation", &[r#""c", d"#]);
         testing::append(&mut both, "cache-tag", &["e"]);
-        assert_eq!(groups(&both), ["a".into(), "b".into()]);
-        assert_eq!(invalidated_groups(&both), ["c".into()]);
+        assert_eq!(groups(&both), ["a", "b"].map(Box::<str>::from));
+        assert_eq!(invalidated_groups(&both), ["c"].map(Box::<str>::from));
         let many: Vec<String> = (0..500).map(|number| format!("\"{number}\"")).collect();
         let many = testing::lines("cache-group-invalidation", &[&many.join(",")]);
         assert_eq!(invalidated_groups(&many).len(), MAX_TAGS);
