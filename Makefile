@@ -12,8 +12,8 @@ SUITE_TEST := passes_the_http_cache_tests_suite
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
-# A dependency is built with cmake. The tests run Node for the conformance suite, and Chromium and
-# curl as clients.
+# A dependency is built with cmake. The tests run Node for the conformance suite, Chromium and curl
+# as clients, and Redis servers of their own.
 to-build:
 	@.ci/need cargo=cargo cc=gcc c++=g++ cmake=cmake
 

@@ -30,6 +30,8 @@ mod predictions;
 mod privacy;
 mod purge;
 mod ranges;
+mod redis;
+mod redis_lease;
 mod reload;
 mod routing;
 mod stale;
