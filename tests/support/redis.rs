@@ -25,6 +25,8 @@ impl RedisServer {
     /// Starts it with further options, such as `["--maxmemory", "4mb"]`.
     pub(crate) async fn start_with(options: &[&str]) -> Self {
         let usual = ["--save", "", "--appendonly", "no", "--bind", "127.0.0.1"];
+        let replicas_follow_at_once = ["--repl-diskless-sync-delay", "0"];
+        let usual = [usual.as_slice(), &replicas_follow_at_once].concat();
         let arguments: Vec<_> =
             usual.iter().chain(options).map(|option| (*option).to_owned()).collect();
         let (port, folder) = (free_port(), TempDir::new().expect("a folder can be made"));
@@ -103,7 +105,8 @@ pub(crate) struct RedisCluster {
 
 impl RedisCluster {
     pub(crate) async fn start() -> Self {
-        let options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"];
+        let enabled = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"];
+        let options = [enabled.as_slice(), &["--cluster-replica-validity-factor", "0"]].concat();
         let mut servers = Vec::new();
         for _ in 0..6 {
             servers.push(RedisServer::start_with(&options).await);
@@ -119,6 +122,10 @@ impl RedisCluster {
         for server in &cluster.servers {
             let agrees = async {
                 while !server.cli(&["cluster", "info"]).await.contains("cluster_state:ok") {
+                    look_again().await;
+                }
+                // A replica that never followed its master is not chosen in its place.
+                while server.cli(&["info", "replication"]).await.contains("link_status:down") {
                     look_again().await;
                 }
             };
