@@ -420,7 +420,8 @@ impl<'a> Head<'a> {
             None => None,
             Some((first, last, complete)) => {
                 // The body is the range, and lies in the whole.
-                let is_right = first <= last && last < complete && last - first == length.checked_sub(1)?;
+                let is_right =
+                    first <= last && last < complete && last - first == length.checked_sub(1)?;
                 let range = Some(ByteRange { first, last });
                 Some(is_right.then_some(ContentRange { range, complete: Some(complete) })?)
             }
@@ -463,6 +464,286 @@ impl Times {
             while_revalidate: Seconds(self.while_revalidate),
             if_error: self.if_error.map(Seconds),
             withdrawn: self.withdrawn,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::key::Target;
+    use crate::stored::Difference;
+    use crate::stored::testing::stored;
+
+    fn key(path: &str) -> Key {
+        Key::of(&Target::parse("http", "a.example", path).unwrap())
+    }
+
+    fn encoded(key: &Key, stored: &Stored) -> Bytes {
+        let record = Record::new(key, stored).unwrap();
+        let bytes = record.pieces().unwrap().concat();
+        assert_eq!(bytes.len() as u64, record.length());
+        bytes.into()
+    }
+
+    fn body(length: usize, salt: u8) -> Body {
+        let bytes: Vec<u8> = (0..251).map(|byte: u8| byte ^ salt).cycle().take(length).collect();
+        let (one, two) = bytes.split_at(length / 3);
+        Body::new(vec![Bytes::copy_from_slice(one), Bytes::copy_from_slice(two)])
+    }
+
+    /// Everything that is kept of a stored response, to be compared.
+    fn shown(stored: &Stored) -> String {
+        let whole = |body: &Body| checksum(&body.as_slice().concat());
+        let coded = |coding| match stored.body.coded(coding) {
+            Some(Coded::Kept(kept)) => format!("{:?} {}", kept.by, whole(&kept.body)),
+            None => "nothing".to_owned(),
+            Some(Coded::NotSmaller) => "not smaller".to_owned(),
+            Some(Coded::Unreadable) => "unreadable".to_owned(),
+        };
+        let coded: Vec<_> = Coding::ALL.into_iter().map(Some).chain([None]).map(coded).collect();
+        let unfit = stored.body.versions().is_some_and(|known| known.standing == Standing::Unfit);
+        format!("{:?} {} {coded:?} {unfit}", stored.head, whole(&stored.body))
+    }
+
+    prop_compose! {
+        fn freshness()(
+            (arrived, initial_age, lifetime) in any::<(i64, u64, u64)>(),
+            (always_validate, never_stale, withdrawn) in any::<(bool, bool, bool)>(),
+            while_revalidate: u64,
+            if_error: Option<u64>,
+        ) -> Freshness {
+            Times {
+                arrived, initial_age, lifetime, always_validate, never_stale, while_revalidate,
+                if_error, withdrawn,
+            }.freshness()
+        }
+    }
+
+    fn any_coding() -> impl Strategy<Value = Option<Coding>> {
+        (0..4_u8).prop_map(|number| coding(number).unwrap())
+    }
+
+    fn any_coded() -> impl Strategy<Value = Coded> {
+        let makers = [Maker::Quick, Maker::Best, Maker::Origin];
+        prop_oneof![
+            Just(Coded::NotSmaller),
+            Just(Coded::Unreadable),
+            (0..200_000_usize, prop::sample::select(makers.to_vec()))
+                .prop_map(|(length, by)| Coded::Kept(Kept::new(body(length, 7), by))),
+        ]
+    }
+
+    prop_compose! {
+        fn any_head()(
+            status in 100..1000_u16,
+            lines in vec(("[a-z-]{1,5}", "[ -~\u{e9}]{0,9}"), 0..5),
+            selecting in vec(("[a-z-]{1,5}", any::<Option<Vec<u8>>>()), 0..4),
+            freshness in freshness(),
+            (compressible, is_part, since) in any::<(bool, bool, u64)>(),
+            coding in any_coding(),
+            tags in vec(any::<[u8; 16]>(), 0..4),
+        ) -> (StoredHead, bool) {
+            let mut map = HeaderMap::new();
+            for (name, value) in &lines {
+                let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+                map.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+            }
+            let selecting = selecting.into_iter().map(|(name, value)| {
+                (HeaderName::from_bytes(name.as_bytes()).unwrap(), value.map(Bytes::from))
+            });
+            let head = StoredHead {
+                status: StatusCode::from_u16(status).unwrap(),
+                fields: Fields::new(&map),
+                freshness,
+                selecting: Selecting::from_parts(selecting),
+                part: None,
+                compressible,
+                coding,
+                tags: tags.into_iter().map(TagHash::from_bytes).collect(),
+                since,
+            };
+            (head, is_part)
+        }
+    }
+
+    prop_compose! {
+        fn any_stored()(
+            (mut head, is_part) in any_head(),
+            length in prop_oneof![0..300_usize, 60_000..200_000_usize],
+            coded in vec((any_coding(), any_coded()), 0..5),
+            unfit: bool,
+        ) -> Stored {
+            if is_part && length > 0 {
+                let range = Some(ByteRange { first: 5, last: length as u64 + 4 });
+                head.part = Some(ContentRange { range, complete: Some(length as u64 + 5) });
+            }
+            let mut body = body(length, 0);
+            for (coding, coded) in &coded {
+                body = body.with_coded(*coding, coded);
+            }
+            if unfit {
+                body = body.with_versions(|versions| versions.standing = Standing::Unfit);
+            }
+            Stored { head: Arc::new(head), body }
+        }
+    }
+
+    /// A record that has one of everything.
+    fn full() -> (Key, Stored) {
+        let mut fields = HeaderMap::new();
+        fields.append("content-type", HeaderValue::from_static("text/plain"));
+        let mut response = stored("the body", &["x-a", "x-b"], &fields);
+        let head = Arc::make_mut(&mut response.head);
+        head.fields = Fields::new(&fields);
+        head.tags = [TagHash::of("one"), TagHash::of("two")].into();
+        head.since = 1 << 60;
+        let kept = Coded::Kept(Kept::new(body(40, 1), Maker::Best));
+        response.body = response.body.with_coded(Some(Coding::Br), &kept);
+        response.body = response.body.with_coded(Some(Coding::Zstd), &Coded::NotSmaller);
+        (key("/a?b"), response)
+    }
+
+    #[test]
+    fn tells_every_byte_that_is_another() {
+        let (key, response) = full();
+        let record = encoded(&key, &response);
+        for at in 0..record.len() {
+            for flip in [1, 0x80, 0xff] {
+                let mut other = record.to_vec();
+                other[at] ^= flip;
+                let fault = decode(&key, &other.into()).expect_err("it is another");
+                let expected = match at {
+                    0..7 => Fault::Foreign,
+                    7 => Fault::Version,
+                    _ => Fault::Torn,
+                };
+                assert_eq!(fault, expected, "{at} {flip}");
+            }
+        }
+    }
+
+    #[test]
+    fn tells_a_record_that_is_shorter_or_longer() {
+        let (key, response) = full();
+        let record = encoded(&key, &response);
+        for length in 0..record.len() {
+            assert_eq!(decode(&key, &record.slice(..length)).unwrap_err(), Fault::Torn, "{length}");
+        }
+        let longer = [&*record, b"x"].concat();
+        assert_eq!(decode(&key, &longer.into()).unwrap_err(), Fault::Torn);
+    }
+
+    #[test]
+    fn is_for_its_own_key() {
+        let (key, response) = full();
+        let record = encoded(&key, &response);
+        assert_eq!(decode(&self::key("/a?c"), &record).unwrap_err(), Fault::Foreign);
+    }
+
+    #[test]
+    fn keeps_its_format_for_ever() {
+        // Another sum means another format: then `VERSION` has to be another too.
+        let (key, response) = full();
+        assert_eq!((VERSION, checksum(&encoded(&key, &response))), (1, 5_822_901_214_563_644_143));
+    }
+
+    #[test]
+    fn believes_no_head_that_makes_no_sense() {
+        let (key, response) = full();
+        let check = |change: &dyn Fn(&mut Head<'_>)| {
+            let record = Record::new(&key, &response).unwrap();
+            let (_, head) = record.head.split_at(PROLOGUE);
+            let mut head = postcard::from_bytes::<Head<'_>>(head).unwrap();
+            change(&mut head);
+            let head = postcard::to_stdvec(&head).unwrap();
+            let mut bytes = record.head[..8].to_vec();
+            bytes.extend_from_slice(&u32::try_from(head.len()).unwrap().to_le_bytes());
+            bytes.extend_from_slice(&checksum(&head).to_le_bytes());
+            bytes.extend_from_slice(&head);
+            for body in &record.bodies {
+                bytes.extend_from_slice(&body.as_slice().concat());
+            }
+            decode(&key, &bytes.into()).err()
+        };
+        assert_eq!(check(&|_| {}), None);
+        let changes: [&dyn Fn(&mut Head<'_>); 14] = [
+            &|head| head.key = b"",
+            &|head| head.status = 99,
+            &|head| head.fields = b"a:b\r\n",
+            &|head| head.selecting[0].0 = "a b",
+            &|head| head.part = Some((9, 1, 20)),
+            &|head| head.part = Some((0, 7, 7)),
+            &|head| head.part = Some((0, u64::MAX, u64::MAX)),
+            &|head| head.coding = 4,
+            &|head| head.tags = Cow::Borrowed(b"short"),
+            &|head| head.parts.clear(),
+            &|head| head.parts[0].made = Made::Best,
+            &|head| head.parts[1].made = Made::AsStored,
+            &|head| head.parts[1].length = u64::MAX,
+            &|head| head.parts[0].sums = Cow::Borrowed(b"1234567"),
+        ];
+        for (number, change) in changes.iter().enumerate() {
+            assert!(check(change).is_some(), "{number}");
+        }
+    }
+
+    #[test]
+    fn keeps_no_version_that_clients_may_have() {
+        let (key, mut response) = full();
+        let hash = crate::field::dictionary::Hash::of(b"the body");
+        let coding = crate::field::dictionary::DictionaryCoding::Dcb;
+        response.body = response.body.with_versions(|versions| {
+            versions.standing = Standing::Known(hash);
+            versions.add(Difference { coding, from: hash, made: None });
+        });
+        let read = decode(&key, &encoded(&key, &response)).unwrap();
+        let versions = read.body.versions().unwrap();
+        assert_eq!((versions.hash(), versions.difference(coding, hash)), (None, None));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn reads_what_was_written(response in any_stored(), path in "/[a-z]{0,9}") {
+            let key = key(&path);
+            let read = decode(&key, &encoded(&key, &response)).unwrap();
+            prop_assert_eq!(shown(&read), shown(&response));
+        }
+
+        #[test]
+        fn tells_any_byte_of_any_record_that_is_another(
+            response in any_stored(), at: prop::sample::Index, flip in 1..=u8::MAX,
+        ) {
+            let key = key("/");
+            let mut record = encoded(&key, &response).to_vec();
+            let at = at.index(record.len());
+            record[at] ^= flip;
+            prop_assert!(decode(&key, &record.clone().into()).is_err());
+            record[at] ^= flip;
+            record.truncate(at);
+            prop_assert!(decode(&key, &record.into()).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn reads_any_bytes_without_harm(bytes: Vec<u8>, head: Vec<u8>) {
+            let key = key("/");
+            prop_assert!(decode(&key, &bytes.clone().into()).is_err());
+            // A head of any bytes, with the right sum before it.
+            let mut record = MAGIC.to_vec();
+            record.push(VERSION);
+            record.extend_from_slice(&u32::try_from(head.len()).unwrap().to_le_bytes());
+            record.extend_from_slice(&checksum(&head).to_le_bytes());
+            record.extend_from_slice(&head);
+            record.extend_from_slice(&bytes);
+            prop_assert!(decode(&key, &record.into()).is_err());
         }
     }
 }

@@ -99,7 +99,8 @@ mod tests {
         check("", true);
         check("a: b\r\n", true);
         check("a: \r\nb: c: d\r\n", true);
-        for bad in ["a: b", "a: b\r", "a:b\r\n", "a:\r\n", ": b\r\n", "a\r\n", "\r\n", "a b: c\r\n"] {
+        for bad in ["a: b", "a: b\r", "a:b\r\n", "a:\r\n", ": b\r\n", "a\r\n", "\r\n", "a b: c\r\n"]
+        {
             check(bad, false);
         }
         check("a: b\nc: d\r\n", false);
@@ -129,7 +130,7 @@ mod tests {
     #[test]
     fn numbers_variants_the_same_for_ever() {
         let number = selecting(&["x-a", "x-b"], &request("x-a", "1")).variant();
-        assert_eq!(number, 0);
+        assert_eq!(number, 18_227_063_648_101_120_645);
     }
 
     proptest! {

@@ -136,11 +136,15 @@ pub(super) fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 
 /// What went wrong, as it is counted.
 pub(super) fn fault(error: &io::Error) -> Fault {
-    match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Fault::Full,
+    use ErrorKind::{InvalidData, QuotaExceeded, StorageFull, UnexpectedEof};
+    let is = |kinds: [ErrorKind; 2]| kinds.contains(&error.kind());
+    if is([StorageFull, QuotaExceeded]) {
+        Fault::Full
+    } else if is([UnexpectedEof, InvalidData]) {
         // A record is as long as its file said when it was opened.
-        ErrorKind::UnexpectedEof | ErrorKind::InvalidData => Fault::Torn,
-        _ => Fault::Io,
+        Fault::Torn
+    } else {
+        Fault::Io
     }
 }
 
@@ -163,7 +167,7 @@ mod tests {
     #[test]
     fn takes_no_other_file_for_a_record() {
         let name = "a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5";
-        for other in ["", "a5", "lock", &name.to_uppercase(), &format!("+{}", &name[1..])] {
+        for other in ["", "a5", "lock", &name.to_uppercase(), &name.replacen('a', "+", 1)] {
             assert_eq!(Place::named(OsStr::new(other)), None, "{other}");
         }
         for other in ["", "1", "0000000000000011x", "00000000000000AA", "0000000000000011.1"] {

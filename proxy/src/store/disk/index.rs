@@ -271,7 +271,7 @@ mod tests {
 
     use super::*;
 
-    fn place(key: u8, variant: Option<u64>) -> Place {
+    fn at(key: u8, variant: Option<u64>) -> Place {
         Place { digest: KeyDigest::from_bytes([key; 16]), variant }
     }
 
@@ -287,21 +287,21 @@ mod tests {
     fn lets_those_go_first_that_nobody_asked_for() {
         let mut index = index_of(3 * PAGE, 100);
         for key in 0..3 {
-            assert_eq!(index.put(place(key, None), 1), []);
+            assert_eq!(index.put(at(key, None), 1), []);
         }
-        index.hit(place(0, None).digest);
-        index.hit(place(2, None).digest);
-        assert_eq!(index.put(place(3, None), 1), [(place(1, None), Gone::Bytes)]);
-        assert!(index.has(place(0, None)) && index.has(place(2, None)));
+        index.hit(at(0, None).digest);
+        index.hit(at(2, None).digest);
+        assert_eq!(index.put(at(3, None), 1), [(at(1, None), Gone::Bytes)]);
+        assert!(index.has(at(0, None)) && index.has(at(2, None)));
     }
 
     #[test]
     fn lets_a_key_go_with_all_its_variants() {
         let mut index = index_of(1 << 30, 3);
-        index.put(place(0, None), 1);
-        index.put(place(0, Some(1)), 1);
-        index.put(place(1, None), 1);
-        let gone = index.put(place(2, None), 1);
+        index.put(at(0, None), 1);
+        index.put(at(0, Some(1)), 1);
+        index.put(at(1, None), 1);
+        let gone = index.put(at(2, None), 1);
         assert_eq!(keys(&gone), [0, 0]);
         assert!(gone.iter().all(|(_, why)| *why == Gone::Entries));
         assert_eq!(index.files(), 2);
@@ -310,21 +310,21 @@ mod tests {
     #[test]
     fn counts_whole_pages_and_what_is_there_once() {
         let mut index = index_of(1 << 30, 100);
-        index.put(place(0, None), 0);
+        index.put(at(0, None), 0);
         assert_eq!((index.bytes(), index.files()), (PAGE, 1));
-        index.put(place(0, None), PAGE + 1);
+        index.put(at(0, None), PAGE + 1);
         assert_eq!((index.bytes(), index.files()), (2 * PAGE, 1));
-        index.put(place(0, Some(0)), PAGE);
+        index.put(at(0, Some(0)), PAGE);
         assert_eq!((index.bytes(), index.files()), (3 * PAGE, 2));
-        assert_eq!(index.remove(place(0, None).digest).len(), 2);
+        assert_eq!(index.remove(at(0, None).digest).len(), 2);
         assert_eq!((index.bytes(), index.files()), (0, 0));
     }
 
     #[test]
     fn keeps_nothing_that_is_larger_than_all_its_room() {
         let mut index = index_of(2 * PAGE, 100);
-        index.put(place(0, None), 1);
-        assert_eq!(index.put(place(0, None), 2 * PAGE + 1), [(place(0, None), Gone::Bytes)]);
+        index.put(at(0, None), 1);
+        assert_eq!(index.put(at(0, None), 2 * PAGE + 1), [(at(0, None), Gone::Bytes)]);
         assert_eq!(index.files(), 0);
         assert!(!index_of(1 << 30, 0).takes(1));
     }
@@ -332,13 +332,13 @@ mod tests {
     #[test]
     fn keeps_so_many_variants_of_a_key() {
         let mut index = index_of(1 << 40, 10_000);
-        index.put(place(0, None), 1);
+        index.put(at(0, None), 1);
         for variant in 0..300 {
-            index.put(place(0, Some(variant)), 1);
+            index.put(at(0, Some(variant)), 1);
         }
         assert_eq!(index.files(), MOST_VARIANTS as u64);
-        assert!(index.has(place(0, None)) && index.has(place(0, Some(299))));
-        assert!(!index.has(place(0, Some(0))));
+        assert!(index.has(at(0, None)) && index.has(at(0, Some(299))));
+        assert!(!index.has(at(0, Some(0))));
     }
 
     #[test]
@@ -357,7 +357,7 @@ mod tests {
             let mut index = index_of(bytes * PAGE, entries);
             let mut known = BTreeMap::new();
             for (step, key, variant, length) in steps {
-                let place = place(key, variant);
+                let place = at(key, variant);
                 let gone: Vec<Place> = match step {
                     0 => index.remove(place.digest),
                     1 => { index.forget(place); vec![place] }
@@ -376,7 +376,7 @@ mod tests {
                 prop_assert_eq!(index.files(), known.len() as u64);
                 for key in 0..8 {
                     for variant in [None, Some(0), Some(1), Some(2)] {
-                        let place = super::tests::place(key, variant);
+                        let place = at(key, variant);
                         prop_assert_eq!(index.has(place), known.contains_key(&(key, variant)));
                     }
                 }

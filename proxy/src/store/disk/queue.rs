@@ -1,8 +1,8 @@
 //! What waits for the thread that writes.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
@@ -38,6 +38,7 @@ struct State {
     saves: HashMap<KeyDigest, Vec<Save>>,
     bytes: u64,
     running: Option<Save>,
+    is_working: bool,
     removes: Vec<KeyDigest>,
     clear: bool,
     /// How often a removal was asked for.
@@ -116,8 +117,8 @@ impl Queue {
         }
         let old_size = old.and_then(|at| same.get(at)).map_or(0, Save::size);
         let others = state.order.len() - usize::from(old.is_some());
-        let fits = others == 0
-            || (others < MOST_SAVES && state.bytes - old_size + size <= MOST_BYTES);
+        let fits =
+            others == 0 || (others < MOST_SAVES && state.bytes - old_size + size <= MOST_BYTES);
         if !fits {
             state.forget(id.0);
             state.useless.add_key(id.0);
@@ -185,8 +186,11 @@ impl Queue {
         let state = self.lock();
         let waiting = state.saves.get(&key.1).into_iter().flatten().rev();
         let mut all = waiting.chain(&state.running);
-        let found = all.find(|save| save.key == *key.0 && selects(&save.stored.head, request, names));
-        found.filter(|_| !state.clear && !state.removes.contains(&key.1)).map(|save| save.stored.clone())
+        let found =
+            all.find(|save| save.key == *key.0 && selects(&save.stored.head, request, names));
+        found
+            .filter(|_| !state.clear && !state.removes.contains(&key.1))
+            .map(|save| save.stored.clone())
     }
 
     /// How many stored responses wait, and the bytes that they take.
@@ -200,9 +204,11 @@ impl Queue {
         self.abandoned.load(Ordering::Acquire)
     }
 
-    /// What was being saved is done.
+    /// The last job is done.
     pub(super) fn done(&self) {
-        self.lock().running = None;
+        let mut state = self.lock();
+        state.running = None;
+        state.is_working = false;
     }
 
     /// Waits for a job, at most so long.
@@ -220,6 +226,7 @@ impl Queue {
             }
         };
         let job = state.next();
+        state.is_working = !matches!(job, Job::Nothing);
         self.abandoned.store(false, Ordering::Release);
         job
     }
@@ -234,7 +241,7 @@ impl Queue {
     /// Whether nothing waits to be written or removed.
     pub(super) fn is_idle(&self) -> bool {
         let state = self.lock();
-        state.running.is_none() && !state.has_job()
+        !state.is_working && !state.has_job()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

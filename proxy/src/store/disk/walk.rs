@@ -35,7 +35,7 @@ impl Walk {
                 let Some(place) = Place::named(&entry.file_name()) else { return Ok(None) };
                 // What was removed meanwhile is none.
                 let Some(about) = found(entry.metadata())? else { return Ok(None) };
-                Ok(about.is_file().then(|| (place, about.len())))
+                Ok(about.is_file().then_some((place, about.len())))
             });
             match record {
                 Ok(None) => {}

@@ -270,6 +270,7 @@ impl Writer {
             return;
         }
         let keys = std::mem::take(&mut self.shared.barred().keys);
+        let keys: Vec<KeyDigest> = keys.into_iter().collect();
         for digest in keys {
             let removed = self.shared.folder.of_key(digest).and_then(|places| {
                 places.into_iter().try_for_each(|place| self.shared.folder.remove(place).map(drop))
