@@ -22,7 +22,7 @@ use crate::person;
 use crate::redis::REDIS_VARIABLE;
 use crate::routing::{Route, Routes};
 use crate::settings::{
-    Admin, BypassIf, Cache, Coding, Compress, KeyRules, Listener, Origin, Policy, QueryRules,
+    Admin, BypassIf, Cache, Coding, Compress, Disk, KeyRules, Listener, Origin, Policy, QueryRules,
     Redis, RedisUrl, Secret, Server, Settings, Strategy, Timeouts, Tls,
 };
 
@@ -148,9 +148,19 @@ fn addresses_differ(decoder: &mut Decoder<'_>, options: &Options) {
 
 fn cache(decoder: &mut Decoder<'_>, cache: &options::Cache) -> Option<Cache> {
     Some(Cache {
+        disk: cache.disk.as_ref().and_then(|written| disk(&written.value)),
         redis: cache.redis.as_ref().and_then(|written| redis(decoder, written)),
         memory: cache.memory.as_ref()?.value.0,
         max_object: cache.max_object.as_ref()?.value.0,
+    })
+}
+
+/// Nothing means that a fault was reported.
+fn disk(disk: &options::Disk) -> Option<Disk> {
+    Some(Disk {
+        path: disk.path.as_ref()?.value.0.clone(),
+        size: disk.size.as_ref()?.value.0,
+        entries: disk.entries.as_ref()?.value.0.into(),
     })
 }
 

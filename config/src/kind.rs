@@ -23,7 +23,7 @@ impl Value for Version {
     }
 
     fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Self> {
-        if whole(node, 1..=1).is_some() {
+        if whole::<u16>(node, 1..=1).is_some() {
             return Some(Self);
         }
         decoder.refuse(node, Self::expected());
@@ -45,7 +45,7 @@ impl Value for Threads {
     }
 
     fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Self> {
-        if let Some(threads) = whole(node, 1..=1024) {
+        if let Some(threads) = whole::<u16>(node, 1..=1024) {
             return Some(Self(usize::from(threads)));
         }
         decoder.refuse(node, Self::expected());
@@ -73,7 +73,7 @@ impl Value for Variants {
     }
 
     fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Self> {
-        if let Some(variants) = whole(node, 1..=256) {
+        if let Some(variants) = whole::<u16>(node, 1..=256) {
             return Some(Self(usize::from(variants)));
         }
         decoder.refuse(node, Self::expected());
@@ -95,7 +95,7 @@ impl Value for Answers {
     }
 
     fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Self> {
-        let answers = whole(node, 0..=u16::MAX).map(Self);
+        let answers = whole(node, 0..=u16::MAX.into()).map(Self);
         if answers.is_none() {
             decoder.refuse(node, Self::expected());
         }
@@ -103,17 +103,16 @@ impl Value for Answers {
     }
 
     fn shape() -> Shape {
-        Shape::Whole(0, u16::MAX)
+        Shape::Whole(0, u16::MAX.into())
     }
 }
 
 /// The number of `node`, if it is a whole one within `range`.
-fn whole(node: &Node<'_>, range: RangeInclusive<u16>) -> Option<u16> {
+pub(crate) fn whole<T: TryFrom<u32>>(node: &Node<'_>, range: RangeInclusive<u32>) -> Option<T> {
     let number = node.get_ref().as_integer()?;
-    match u16::from_str_radix(number.as_str(), number.radix()) {
-        Ok(number) if range.contains(&number) => Some(number),
-        Ok(_) | Err(_) => None,
-    }
+    let Ok(number) = u32::from_str_radix(number.as_str(), number.radix()) else { return None };
+    let Ok(fitting) = T::try_from(number) else { return None };
+    range.contains(&number).then_some(fitting)
 }
 
 /// A size in bytes.

@@ -8,6 +8,7 @@ mod check;
 mod condition;
 mod declare;
 mod decode;
+mod disk;
 mod fault;
 mod host;
 mod include;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::condition::written::{Conditions, Extension, FieldName, Method, ParameterName};
 use crate::declare::{options, words};
+use crate::disk::{Entries, Folder};
 use crate::host::HostPattern;
 use crate::include::Patterns;
 use crate::kind::{
@@ -153,6 +154,13 @@ options! {
         memory: Bytes = Default(r#""512MiB""#), example r#""2GiB""#, at Restart;
         /// The largest body that is stored. A larger one goes through.
         max_object: Bytes = Default(r#""64MiB""#), example r#""8MiB""#;
+        /// A folder for what outlives a restart and has no room in memory: `[cache.disk]`. Left out,
+        /// all that is stored is in memory, and gone when the edge stops.
+        ///
+        /// What is stored is written there too, a little later, and looked for there when memory does
+        /// not have it. When the disk is slow, full or away, the edge goes on without it, and
+        /// comes back to it by itself.
+        disk: Disk = Optional, example r#"{ path = "/var/cache/forebay", size = "20GiB" }"#;
         /// A Redis or Valkey that several edges share: `[cache.redis]`. Left out, each edge is on
         /// its own.
         ///
@@ -160,6 +168,20 @@ options! {
         /// for what none has. Redis only ever makes things faster: when it is slow, full or away, the
         /// edges go on without it, and come back to it by themselves.
         redis: Redis = Optional, example r#"{ url = "redis://:${REDIS_PASSWORD}@127.0.0.1:6379" }"#;
+    }
+
+    /// A folder for what outlives a restart and has no room in memory.
+    Disk {
+        /// The folder, seen from that of the settings file. It is made if it is not there. It is for
+        /// one edge alone: what it has not put there itself may be removed.
+        path: Folder = Required, example r#""/var/cache/forebay""#, at Restart;
+        /// The most that all files take, each counted in blocks of 4 KiB. When it is full, those of
+        /// least use are evicted. Leave some room beside it: what is evicted or replaced is there
+        /// for a moment more.
+        size: Bytes = Default(r#""10GiB""#), example r#""20GiB""#, at Restart;
+        /// The most stored responses. Each of them takes about 100 bytes of memory, beside
+        /// `cache.memory`.
+        entries: Entries = Default("1000000"), example "1000000", at Restart;
     }
 
     /// A Redis or Valkey that several edges share.

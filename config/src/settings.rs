@@ -194,8 +194,21 @@ pub struct Cache {
     pub memory: u64,
     /// The largest body that is stored, in bytes.
     pub max_object: u64,
+    /// The folder for what outlives a restart.
+    pub disk: Option<Disk>,
     /// The Redis that edges share.
     pub redis: Option<Redis>,
+}
+
+/// A folder for what outlives a restart and has no room in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disk {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The most that all files take, in bytes.
+    pub size: u64,
+    /// The most stored responses.
+    pub entries: u64,
 }
 
 /// A Redis or Valkey that edges share.

@@ -8,7 +8,7 @@ pub(crate) enum Shape {
     /// `true` or `false`.
     Truth,
     /// A whole number within these bounds.
-    Whole(u16, u16),
+    Whole(u32, u32),
     /// A string that is not empty and matches the pattern, if there is one.
     Text(Option<&'static str>),
     /// One of these strings.

@@ -98,8 +98,8 @@ fn a_misspelt_table_is_told_the_nearest_name() {
 fn a_feature_that_is_not_there_yet_is_unknown() {
     part!(r#"
 [cache]
-disk = { path = "/var/cache/forebay", size = "20GiB" }
-"#, @r#"forebay.toml:4:1: cache.disk: expected one of the options "memory", "max_object", "redis", found "disk""#);
+tape = { path = "/dev/st0" }
+"#, @r#"forebay.toml:4:1: cache.tape: expected one of the options "memory", "max_object", "disk", "redis", found "tape""#);
 }
 
 #[test]
@@ -297,6 +297,25 @@ fn a_token_of_the_environment_must_be_one_too() {
         "forebay.toml:1:1: admin.token: expected a token of visible ASCII characters in \
          FOREBAY_ADMIN_TOKEN, found other characters"
     );
+}
+
+#[test]
+fn a_disk_needs_a_folder_and_room() {
+    part!("[cache]\ndisk = {}", @r#"forebay.toml:3:8: cache.disk.path: expected the path of a folder, found nothing"#);
+    part!("[cache]\ndisk = { path = \"\", size = \"20\", entries = 0 }", @r#"
+    forebay.toml:3:17: cache.disk.path: expected the path of a folder, found ""
+
+    forebay.toml:3:28: cache.disk.size: expected a size such as "64MiB", found "20" (it has no unit)
+
+    forebay.toml:3:44: cache.disk.entries: expected a number from 1 to 100000000, found the number 0
+    "#);
+    part!("[cache.disk]\npath = 1\nentries = 100_000_001\nsizes = \"1GiB\"", @r#"
+    forebay.toml:3:8: cache.disk.path: expected the path of a folder, found the number 1
+
+    forebay.toml:4:11: cache.disk.entries: expected a number from 1 to 100000000, found the number 100000001
+
+    forebay.toml:5:1: cache.disk.sizes: expected one of the options "path", "size", "entries", found "sizes"; did you mean "size"?
+    "#);
 }
 
 #[test]

@@ -126,7 +126,8 @@ fn the_schema_lets_included_files_have_what_is_required() {
 fn the_schema_refuses_unknown_keys() {
     check_refused("[policies.news]\ntll = \"5m\"");
     check_refused("[policy.news]\nttl = \"5m\"");
-    check_refused("[cache]\ndisk = { path = \"/var/cache/forebay\", size = \"20GiB\" }");
+    check_refused("[cache]\ntape = { path = \"/dev/st0\" }");
+    check_refused("[cache]\ndisk = { path = \"/var/cache/forebay\", sizes = \"20GiB\" }");
     check_refused("[policies.api]\nkey = { header = [\"Accept-Language\"] }");
     check_refused("[origins.b]\nservers = [\"http://a\"]\ntimeouts = { first_bite = \"5s\" }");
 }
@@ -149,6 +150,8 @@ fn the_schema_refuses_values_of_another_type() {
 fn the_schema_refuses_values_out_of_bounds() {
     check_refused("[server]\nthreads = 0");
     check_refused("[server]\nthreads = 100_000");
+    check_refused("[cache]\ndisk = { path = \"d\", entries = 0 }");
+    check_refused("[cache]\ndisk = { path = \"d\", entries = 100_000_001 }");
     check_refused("[origins.b]\nservers = []");
     check_refused(
         "[[routes]]\nname = \"b\"\nmatch = { path = [] }\norigin = \"api\"\npolicy = \"api\"",
@@ -200,6 +203,7 @@ fn the_schema_knows_what_a_route_may_want() {
 fn the_schema_refuses_a_file_that_lacks_what_is_required() {
     check_whole_refused("");
     check_refused("[listeners.e]\ntls = { cert = \"tls.crt\", key = \"tls.key\" }");
+    check_refused("[cache]\ndisk = { size = \"20GiB\" }");
     check_refused("[listeners.e]\naddress = \"127.0.0.1:1\"\ntls = { cert = \"tls.crt\" }");
     check_refused("[[routes]]");
     check_refused("[[routes]]\nname = \"b\"\norigin = \"api\"\npolicy = \"api\"");

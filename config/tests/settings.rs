@@ -57,6 +57,7 @@ fn the_minimal_example_has_every_default() {
     assert_eq!(settings.admin.address.to_string(), "127.0.0.1:9900");
     assert_eq!(settings.cache.memory, 512 << 20);
     assert_eq!(settings.cache.max_object, 64 << 20);
+    assert_eq!(settings.cache.disk, None);
     assert_eq!(settings.server.threads, None);
     assert_eq!(settings.server.grace, Duration::from_secs(30));
     assert_eq!(settings.server.upgrade_socket, None);
@@ -496,6 +497,32 @@ fn a_restart_is_needed_for_what_is_set_up_once() {
     check_restart("", "[server]\nupgrade_socket = \"up\"", &[socket]);
     let admin = r#"admin.address: is "127.0.0.1:1", would be "127.0.0.1:9900""#;
     check_restart("[admin]\naddress = \"127.0.0.1:1\"", "", &[admin]);
+}
+
+#[test]
+fn a_disk_has_every_default_and_is_seen_from_the_folder_of_the_file() {
+    let disk = read(&format!("{MINIMAL}\n[cache]\ndisk = {{ path = \"cache\" }}"))
+        .cache
+        .disk
+        .expect("it is set");
+    assert_eq!(disk.path, PathBuf::from("/etc/forebay/cache"));
+    assert_eq!((disk.size, disk.entries), (10 << 30, 1_000_000));
+    let other = "[cache.disk]\npath = \"/a\"\nsize = \"1MiB\"\nentries = 70_000";
+    let other = read(&format!("{MINIMAL}\n{other}"));
+    let other = other.cache.disk.expect("it is set");
+    assert_eq!((other.size, other.entries), (1 << 20, 70_000));
+}
+
+#[test]
+fn a_restart_is_needed_for_another_disk() {
+    let set = "[cache.disk]\npath = \"/a\"\nsize = \"1GiB\"";
+    let path = r#"cache.disk.path: is "/a", would be nothing"#;
+    let size = r#"cache.disk.size: is "1GiB", would be nothing"#;
+    let entries = "cache.disk.entries: is 1000000, would be nothing";
+    check_restart(set, "", &[entries, path, size]);
+    let other = "cache.disk.entries: is 1000000, would be 5";
+    check_restart(set, &format!("{set}\nentries = 5"), &[other]);
+    check_restart(set, "[cache]\ndisk = { path = \"/a\", size = \"1024MiB\" }", &[]);
 }
 
 #[test]
