@@ -14,6 +14,7 @@ mod compression;
 mod conformance;
 mod curl;
 mod dictionaries;
+mod disk;
 mod explain;
 mod failing;
 mod forwarding;

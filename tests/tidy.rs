@@ -31,7 +31,7 @@ const LAYERS: [Layer; 6] = [
     Layer { name: "explain", modules: &["explain"], names: BELOW_EXPLAIN, joined: true },
 ];
 
-const WORDS: &[&str] = &["time", "field", "key", "stored", "event"];
+const WORDS: &[&str] = &["time", "field", "key", "stored", "event", "tally"];
 const MACHINERY: &[&str] = &["store", "collapse", "origin", "observe", "transform"];
 const BELOW_EDGE: &[&str] = &[
     "time",

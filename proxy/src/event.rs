@@ -202,6 +202,29 @@ impl Failure {
     }
 }
 
+/// Where a stored response is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tier {
+    /// In the memory of this edge.
+    Memory,
+    /// On the disk of this edge.
+    Disk,
+    /// In the Redis of a fleet.
+    Redis,
+}
+
+impl Tier {
+    /// Its name in `Cache-Status`, the log and the metrics.
+    #[must_use]
+    pub const fn token(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Disk => "disk",
+            Self::Redis => "redis",
+        }
+    }
+}
+
 /// How a request was answered: the parameters of one `Cache-Status` member (RFC 9211 §2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Trail {
@@ -209,6 +232,8 @@ pub struct Trail {
     pub fwd: Option<Fwd>,
     /// Answered from what was stored, without going forward.
     pub hit: bool,
+    /// Where that had to be looked for, if it was not in memory.
+    pub tier: Option<Tier>,
     /// The status that the origin answered with.
     pub fwd_status: Option<u16>,
     /// What is left of the lifetime of the answer, in seconds.

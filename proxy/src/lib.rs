@@ -19,5 +19,6 @@ pub mod policy;
 pub mod server;
 pub mod store;
 pub mod stored;
+pub mod tally;
 pub mod time;
 pub mod transform;

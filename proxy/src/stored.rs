@@ -361,7 +361,7 @@ impl Body {
 
     /// Where it is on disk, if it stays there.
     #[must_use]
-    pub fn region(&self) -> Option<&Region> {
+    pub fn region(&self) -> Option<&Arc<Region>> {
         match &self.pieces {
             Pieces::OnDisk(region) => Some(region),
             Pieces::None | Pieces::One(_) | Pieces::Many(_) => None,

@@ -93,6 +93,15 @@ impl Connection {
         bytes
     }
 
+    /// All that comes until the connection ends, in whichever way.
+    pub(crate) async fn rest(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while soon("more bytes", self.stream.read_buf(&mut bytes)).await.is_ok_and(|more| more > 0)
+        {
+        }
+        bytes
+    }
+
     /// The next chunk of a body.
     pub(crate) async fn chunk(&mut self) -> Vec<u8> {
         let size = soon("the size of a chunk", self.line()).await.expect("a chunk");

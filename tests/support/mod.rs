@@ -50,3 +50,9 @@ pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 pub(crate) async fn look_again() {
     tokio::time::sleep(Duration::from_millis(5)).await;
 }
+
+/// The value of the sample in `metrics` whose name and labels are `name`; zero if it is not there.
+pub(crate) fn sample(metrics: &str, name: &str) -> f64 {
+    let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.map_or(0.0, |value| value.parse().expect("a number"))
+}

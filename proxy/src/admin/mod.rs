@@ -159,7 +159,7 @@ impl Admin {
             Question::Readiness => Answer::text(StatusCode::SERVICE_UNAVAILABLE, "not ready"),
             Question::Metrics => self.metrics(),
             Question::Stats => stats::answer(&self.shared, &self.observer),
-            Question::Purge => purge::answer(&self.shared, &self.observer, body),
+            Question::Purge => purge::answer(&self.shared, &self.observer, body).await,
             Question::Reload => self.reload().await,
             Question::Explain => explain::answer(&self.shared, fields, body),
         }
@@ -178,13 +178,12 @@ impl Admin {
 
     fn metrics(&self) -> Answer {
         let holdings = Holdings {
-            bytes: self.shared.store.bytes(),
-            keys: self.shared.store.keys(),
             arriving: self.shared.flights.held(),
             encodings: self.shared.compressor.under_way() + self.shared.dictionaries.under_way(),
             encodings_waiting: self.shared.compressor.waiting(),
         };
-        match self.observer.text(&holdings, &self.shared.in_use()) {
+        let tiers: Vec<_> = stats::states(&self.shared).collect();
+        match self.observer.text(&holdings, &tiers, &self.shared.in_use()) {
             Ok(body) => Answer { status: StatusCode::OK, kind: METRICS, body, allow: None },
             Err(error) => Answer::text(StatusCode::INTERNAL_SERVER_ERROR, &with_causes(&error)),
         }
@@ -343,8 +342,11 @@ mod tests {
     async fn shows_what_is_stored_and_what_is_arriving() {
         let answer = answer(&admin(None, true), &Method::GET, "/metrics", &[]).await;
         assert_eq!(answer.kind, METRICS);
-        for name in ["forebay_stored_bytes 0", "forebay_stored_keys 0", "forebay_arriving_bytes 0"]
-        {
+        for name in [
+            "forebay_tier_bytes{tier=\"memory\"} 0",
+            "forebay_tier_entries{tier=\"memory\"} 0",
+            "forebay_arriving_bytes 0",
+        ] {
             assert!(answer.body.contains(name), "{}", answer.body);
         }
     }

@@ -80,7 +80,7 @@ enum Wish {
 }
 
 /// Purges what this `body` wishes.
-pub(super) fn answer(shared: &Shared, observer: &Observer, body: &[u8]) -> Answer {
+pub(super) async fn answer(shared: &Shared, observer: &Observer, body: &[u8]) -> Answer {
     let read = || -> Result<(Written, Wish), Unclear> {
         let written: Written = serde_json::from_slice(body)?;
         let wish = wish(&written)?;
@@ -101,7 +101,9 @@ pub(super) fn answer(shared: &Shared, observer: &Observer, body: &[u8]) -> Answe
         Wish::Url(target) => {
             let snapshot = shared.snapshot();
             let keys = keys(&snapshot.settings.routes, &target);
-            Some(shared.store.purge(&keys, mode, at))
+            let (count, rest) = shared.store.purge(&keys, mode, at);
+            rest.await;
+            Some(count)
         }
         Wish::Group(group) => {
             shared.store.purge_group(group, mode, at);

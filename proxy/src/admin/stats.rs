@@ -1,14 +1,18 @@
 //! Answers what the edge has done so far, as JSON.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::Answer;
 use crate::edge::Shared;
-use crate::observe::{Observer, Saved};
+use crate::observe::{Observer, Saved, TierState};
+use crate::tally::{Fault, Gone};
 
 /// What the edge has done since it began.
 #[derive(Serialize)]
 struct Stats {
+    tiers: Vec<OfTier>,
     compression: Compression,
 }
 
@@ -22,6 +26,55 @@ struct Compression {
     by_route: Vec<Saved>,
 }
 
+/// What a tier of the store has done, and holds.
+#[derive(Serialize)]
+struct OfTier {
+    tier: &'static str,
+    hits: u64,
+    misses: u64,
+    stores: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    most_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entries: Option<u64>,
+    /// Stored responses that it let go of, by why.
+    evictions: BTreeMap<&'static str, u64>,
+    /// What went wrong; each of them was a miss, or was not stored.
+    faults: BTreeMap<&'static str, u64>,
+    /// How long a look-up below memory takes, on the average.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lookup_seconds: Option<f64>,
+}
+
+impl From<TierState<'_>> for OfTier {
+    fn from(TierState { tier, tally, holds }: TierState<'_>) -> Self {
+        let (ranges, seconds) = tally.latencies();
+        let timed: u64 = ranges.iter().sum();
+        let seen = |(_, count): &(&str, u64)| *count > 0;
+        let evictions = Gone::ALL.iter().map(|cause| (cause.name(), tally.gone(*cause).get()));
+        let faults = Fault::ALL.iter().map(|fault| (fault.name(), tally.faults(*fault).get()));
+        Self {
+            tier: tier.token(),
+            hits: tally.hits.get(),
+            misses: tally.misses.get(),
+            stores: tally.stores.get(),
+            bytes: holds.map(|holds| holds.bytes),
+            most_bytes: holds.map(|holds| holds.most_bytes),
+            entries: holds.map(|holds| holds.entries),
+            evictions: evictions.filter(seen).collect(),
+            faults: faults.filter(seen).collect(),
+            lookup_seconds: (timed > 0).then(|| seconds / timed as f64),
+        }
+    }
+}
+
+/// Each tier of the store.
+pub(super) fn states(shared: &Shared) -> impl Iterator<Item = TierState<'_>> {
+    shared.store.each().map(|(tier, tally, holds)| TierState { tier, tally, holds })
+}
+
 pub(super) fn answer(shared: &Shared, observer: &Observer) -> Answer {
     let by_route = observer.saved();
     let sum = |bytes: fn(&Saved) -> u64| by_route.iter().map(bytes).sum::<u64>().cast_signed();
@@ -32,5 +85,6 @@ pub(super) fn answer(shared: &Shared, observer: &Observer) -> Answer {
         waiting: shared.compressor.waiting(),
         by_route,
     };
-    Answer::json(&Stats { compression })
+    let tiers = states(shared).map(OfTier::from).collect();
+    Answer::json(&Stats { tiers, compression })
 }

@@ -29,6 +29,8 @@ pub enum Opening<F> {
     /// What was stored was validated and stands, the origin said with this status. If that answer
     /// forbids to share it, the fact that does: then it is for its leader alone.
     Stands(Stored, StatusCode, Result<(), Detail>),
+    /// Another edge asked, and stored this for all.
+    Elsewhere(Stored),
     /// It failed before an answer began.
     Failed(F, Option<StatusCode>),
 }

@@ -1,6 +1,8 @@
 //! Writes an answer to the client.
 
 use std::hash::{BuildHasher as _, RandomState};
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,6 +22,7 @@ use crate::policy::answer::{self, Answer};
 use crate::policy::look_up::Serving;
 use crate::policy::sanitised::NOT_FOR_CLIENTS;
 use crate::policy::status;
+use crate::stored::region::Region;
 use crate::stored::{Fields, Stored};
 use crate::time::{Seconds, Timestamp};
 
@@ -52,6 +55,8 @@ enum Source {
     Nothing,
     /// It is there.
     Pieces(Vec<Bytes>),
+    /// It is on disk, and this of it is sent.
+    OnDisk(Arc<Region>, Range<u64>),
     /// It is arriving; what is sent is this many bytes, after this many that are left out.
     Arriving(Passenger<Failure>, u64, u64),
 }
@@ -77,17 +82,26 @@ impl Reply {
             coded: None,
         };
         reply.set_age(stored.head.freshness.age(now));
-        match &answer {
-            Answer::Whole | Answer::Missing => {
+        match (&answer, body.region()) {
+            // All of it is an answer to who wants several parts as well (RFC 9110 §14.2).
+            (Answer::Whole | Answer::Missing | Answer::Parts(_), Some(region)) => {
+                reply.body = Source::OnDisk(Arc::clone(region), 0..length);
+            }
+            (Answer::Part(range), Some(region)) => {
+                reply.become_part(*range, complete);
+                let end = range.last.saturating_add(1).min(length);
+                reply.body = Source::OnDisk(Arc::clone(region), range.first..end);
+            }
+            (Answer::Whole | Answer::Missing, None) => {
                 reply.body = Source::Pieces(body.as_slice().to_vec());
             }
-            Answer::Part(range) => {
+            (Answer::Part(range), None) => {
                 reply.become_part(*range, complete);
                 reply.body = Source::Pieces(cut(range));
             }
-            Answer::Parts(ranges) => reply.become_parts(ranges, complete, cut),
-            Answer::NotModified => reply.become_not_modified(),
-            Answer::Unsatisfiable => reply.become_unsatisfiable(complete),
+            (Answer::Parts(ranges), None) => reply.become_parts(ranges, complete, cut),
+            (Answer::NotModified, _) => reply.become_not_modified(),
+            (Answer::Unsatisfiable, _) => reply.become_unsatisfiable(complete),
         }
         reply
     }
@@ -251,11 +265,51 @@ pub(super) async fn send(
             }
             session.write_response_body(Bytes::new(), true).await
         }
+        Source::OnDisk(region, range) => read_out(session, &region, range).await,
         Source::Arriving(passenger, skip, take) => {
             downstream::is_arriving(session);
             relay(session, passenger, skip, take).await
         }
     }
+}
+
+/// How many blocks of a body on disk are read at once, and are in memory until they are written.
+const READ_AHEAD: usize = 4;
+
+/// The longest that a disk may take for these.
+const SLOWEST_DISK: Duration = Duration::from_secs(10);
+
+/// Writes what lies in `range` of a body that is on disk.
+async fn read_out(
+    session: &mut ServerSession,
+    region: &Arc<Region>,
+    mut range: Range<u64>,
+) -> Result<(), BError> {
+    while !range.is_empty() {
+        let (region, wanted) = (Arc::clone(region), range.clone());
+        let read = tokio::task::spawn_blocking(move || read_some(&region, wanted));
+        let Ok(Ok(Ok(pieces))) = timeout(SLOWEST_DISK, read).await else {
+            // As with an origin that fails midway: the connection is closed.
+            return Error::e_explain(ErrorType::FileReadError, "a stored body cannot be read")
+                .map_err(|error: BError| error.into_in());
+        };
+        for piece in pieces {
+            range.start += piece.len() as u64;
+            session.write_response_body(piece, false).await?;
+        }
+    }
+    session.write_response_body(Bytes::new(), true).await
+}
+
+/// Reads the first blocks of `range`.
+fn read_some(region: &Region, mut range: Range<u64>) -> std::io::Result<Vec<Bytes>> {
+    let mut pieces = Vec::with_capacity(READ_AHEAD);
+    while pieces.len() < READ_AHEAD && !range.is_empty() {
+        let piece = region.read(range.start, range.end)?;
+        range.start += piece.len() as u64;
+        pieces.push(piece);
+    }
+    Ok(pieces)
 }
 
 /// Waits for `news`, unless the client goes away before.

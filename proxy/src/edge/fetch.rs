@@ -21,11 +21,14 @@ use crate::policy::encode;
 use crate::policy::fail::{Trouble, is_error};
 use crate::policy::forward::{self, Purpose};
 use crate::policy::freshen;
+use crate::policy::identity;
 use crate::policy::look_up;
 use crate::policy::partial::{self, Fit};
 use crate::policy::request::Ask;
 use crate::policy::sanitised::Sanitised;
 use crate::store::memory::{Epoch, Outdated};
+use crate::store::redis::Guard;
+use crate::store::tiers::Turns;
 use crate::stored::{Body, Fields, Stored, StoredHead};
 use crate::time::{self, Timestamp};
 
@@ -41,6 +44,19 @@ impl Order {
     pub(super) const fn new(asked: Arc<Asked>, fields: Arc<HeaderMap>, forward: Forward) -> Self {
         Self { asked, fields, forward }
     }
+
+    /// Waits for the turn of this edge among those that share what they store, if it asks for what
+    /// they all may want.
+    async fn turn(&self, shared: &Shared) -> Turns {
+        let Asked { ask, key, route, .. } = &*self.asked;
+        let is_cold = self.forward.stored.is_none();
+        if !is_cold || ask.goes_alone() || shared.flights.is_alone(key) {
+            return Turns::Ask(None);
+        }
+        let rules = &route.policy.key;
+        let names: Vec<_> = identity::selecting(rules).collect();
+        shared.store.turn(key, &self.fields, &names, rules.max_variants).await
+    }
 }
 
 /// A forward request under way.
@@ -48,14 +64,24 @@ struct Fetch {
     shared: Arc<Shared>,
     order: Order,
     lead: Lead<Failure>,
+    /// While this is held, other edges wait for what is stored.
+    lease: Option<Guard>,
     epoch: Epoch,
     since: Timestamp,
 }
 
 /// Sends the forward request that `order` calls for and leads its flight to the end.
 pub(super) async fn fetch(shared: Arc<Shared>, order: Order, lead: Lead<Failure>) {
+    let lease = match order.turn(&shared).await {
+        Turns::Ask(lease) => lease,
+        Turns::Answer(stored) => {
+            lead.flight().open(Opening::Elsewhere(stored), false);
+            lead.flight().end(End::Whole);
+            return;
+        }
+    };
     let epoch = shared.store.epoch();
-    let mut fetch = Fetch { shared, order, lead, epoch, since: time::now() };
+    let mut fetch = Fetch { shared, order, lead, lease, epoch, since: time::now() };
     if let Err(failure) = fetch.run().await {
         debug!("{}: {failure:?}", fetch.order.asked.target);
         fetch.lead.flight().open(Opening::Failed(failure, None), false);
@@ -296,6 +322,11 @@ impl Fetch {
         }
         let head = self.head(head.status, fields, &admission);
         let arriving = Arc::new(Arriving { head, length, verdict });
+        if verdict.is_err()
+            && let Some(lease) = self.lease.take()
+        {
+            lease.not_stored();
+        }
         if verdict.is_ok() {
             self.shared.flights.note(&self.order.asked.key, true);
         } else {
@@ -373,12 +404,15 @@ impl Fetch {
     }
 
     fn too_large(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.not_stored();
+        }
         self.lead.flight().stop_keeping();
         self.lead.close();
         self.shared.flights.note(&self.order.asked.key, false);
     }
 
-    fn store_whole(&self, arriving: &Arriving, body: Body) {
+    fn store_whole(&mut self, arriving: &Arriving, body: Body) {
         let said = arriving.head.part.and_then(|part| part.range);
         if said.is_some_and(|range| range.length() != body.length()) {
             debug!("{}: a part that is not as long as it says", self.order.asked.target);
@@ -394,6 +428,9 @@ impl Fetch {
             }
         }
         store(&self.shared, &self.order.asked, &stored, self.epoch);
+        if let Some(lease) = self.lease.take() {
+            lease.stored();
+        }
         dictionaries::note_stored(&self.shared, &self.order.asked, &stored);
     }
 }

@@ -16,7 +16,7 @@ use super::fetch::{self, Order};
 use super::lookup::{self, Forward, Found};
 use super::{Context, Shared, compress, dictionaries, fail};
 use crate::collapse::{Arriving, Entry, FlightKey, News, Opening, Passenger};
-use crate::event::{Detail, Failure, Fwd, Trail};
+use crate::event::{Detail, Failure, Fwd, Tier, Trail};
 use crate::field::cache_control::RequestDirectives;
 use crate::field::coding::Coding;
 use crate::policy::answer::Answer;
@@ -37,14 +37,28 @@ pub(super) async fn answer(
     asked: Asked,
 ) -> Result<(), BError> {
     let fields = &session.req_header().headers;
-    let forward = match lookup::look_up(shared, &asked, fields, time::now()) {
+    let mut found = lookup::look_up(shared, &asked, fields, time::now());
+    let mut tier = None;
+    if let Found::Forward(Forward { stored: None, .. }) = &found
+        && shared.store.has_more()
+    {
+        // A copy, for the session is not shared with what waits.
+        let fields = fields.clone();
+        if let Some((below, whence)) = lookup::look_below(shared, &asked, &fields).await {
+            (found, tier) = (below, Some(whence));
+        }
+    }
+    let fields = &session.req_header().headers;
+    let forward = match found {
         Found::Usable(stored, reuse, serving) => {
             if reuse == Reuse::WhileRevalidate {
                 revalidate(shared, &asked, &stored, fields);
             }
-            context.trail = Trail { hit: true, detail: reuse.detail(), ..Trail::default() };
+            context.trail = Trail { hit: true, tier, detail: reuse.detail(), ..Trail::default() };
             let reply = reply(shared, &asked, &stored, serving, time::now());
-            return deliver::send(session, context, reply).await;
+            let sent = deliver::send(session, context, reply).await;
+            shared.store.note_read(&asked.key, &stored);
+            return sent;
         }
         Found::Forward(forward) => forward,
     };
@@ -291,6 +305,15 @@ impl Forwarding<'_> {
                     return Ok(Outcome::Again(company.without(verdict, &stored.head)));
                 }
                 context.trail.note_answer(status.as_u16(), verdict);
+                self.give(session, context, &stored).await?;
+            }
+            Opening::Elsewhere(stored) => {
+                if let Some(company) = company
+                    && !stored.head.selecting.matches(&self.fields)
+                {
+                    return Ok(Outcome::Again(company.without(Ok(()), &stored.head)));
+                }
+                context.trail = Trail { hit: true, tier: Some(Tier::Redis), ..context.trail };
                 self.give(session, context, &stored).await?;
             }
             Opening::Answer(arriving) => {

@@ -4,12 +4,12 @@ use http::{HeaderMap, HeaderName};
 
 use super::Shared;
 use super::decide::Asked;
-use crate::event::{Detail, Fwd};
+use crate::event::{Detail, Fwd, Tier};
 use crate::policy::identity;
 use crate::policy::look_up::{self, Serving, Use};
 use crate::policy::reuse::Reuse;
 use crate::stored::Stored;
-use crate::time::Timestamp;
+use crate::time::{self, Timestamp};
 
 /// What was found.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(super) struct Forward {
     pub(super) selecting: Vec<HeaderName>,
 }
 
-/// Looks up what may answer a request with `fields`.
+/// Looks up in memory what may answer a request with `fields`.
 pub(super) fn look_up(shared: &Shared, asked: &Asked, fields: &HeaderMap, now: Timestamp) -> Found {
     let rules = &asked.route.policy.key;
     let Some(shelf) = shared.store.look_up(&asked.key) else {
@@ -49,11 +49,36 @@ pub(super) fn look_up(shared: &Shared, asked: &Asked, fields: &HeaderMap, now: T
     let Some(stored) = shelf.select(fields, &names) else {
         return forward(Fwd::VaryMiss, None);
     };
-    let turn = asked.network_first().map(|route| move || route.turn(&asked.key, now));
-    match look_up::judge(stored, &asked.wanted(fields), turn, now) {
+    match judge(stored, asked, fields, now) {
         Use::Answer(reuse, serving) => Found::Usable(stored.clone(), reuse, serving),
         Use::Forward(why) => forward(why, Some(stored.clone())),
     }
+}
+
+/// Says what `stored` is good for, to a request with `fields` that selects it.
+fn judge(stored: &Stored, asked: &Asked, fields: &HeaderMap, now: Timestamp) -> Use {
+    let turn = asked.network_first().map(|route| move || route.turn(&asked.key, now));
+    look_up::judge(stored, &asked.wanted(fields), turn, now)
+}
+
+/// Looks below memory, where nothing was found, for what may answer a request with `fields`.
+pub(super) async fn look_below(
+    shared: &Shared,
+    asked: &Asked,
+    fields: &HeaderMap,
+) -> Option<(Found, Tier)> {
+    let rules = &asked.route.policy.key;
+    let names: Vec<_> = identity::selecting(rules).collect();
+    let (stored, tier) =
+        shared.store.look_below(&asked.key, fields, &names, rules.max_variants).await?;
+    let found = match judge(&stored, asked, fields, time::now()) {
+        Use::Answer(reuse, serving) => Found::Usable(stored, reuse, serving),
+        Use::Forward(why) => {
+            let selecting = identity::vary(stored.head.selecting.names().to_vec(), rules);
+            Found::Forward(Forward::new(why, Some(stored), selecting))
+        }
+    };
+    Some((found, tier))
 }
 
 impl Forward {

@@ -29,7 +29,7 @@ use pingora::{BError, Error, ErrorSource};
 
 pub use disclose::FOREBAY_DEBUG;
 pub use downstream::Downstream;
-pub use shared::{Known, Shared};
+pub use shared::{Known, NoShared, Shared};
 use snapshot::Held;
 pub use snapshot::{Loaded, Snapshot};
 

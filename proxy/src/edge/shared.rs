@@ -13,8 +13,10 @@ use crate::observe::{InUse, Observer};
 use crate::origin::{Connections, SetupError};
 use crate::policy::decide::Decision;
 use crate::policy::rest::Turn;
-use crate::store::memory::Memory;
+use crate::store::disk::{self, Disk};
+use crate::store::redis::{self, Redis};
 use crate::store::shelf::Shelf;
+use crate::store::tiers::Tiers;
 use crate::time::Timestamp;
 
 /// What a running edge knows that concerns one request.
@@ -35,8 +37,8 @@ pub struct Shared {
     /// Those of before under which something still runs.
     former: Mutex<Vec<Weak<Snapshot>>>,
     pub(super) connections: Arc<Connections>,
-    /// The memory tier.
-    pub store: Memory,
+    /// What is stored.
+    pub store: Tiers,
     /// The forward requests that are under way.
     pub flights: Arc<Flights<Failure>>,
     /// The bodies that are being put into a content coding.
@@ -46,18 +48,20 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Sets up what the settings in `loaded` describe.
+    /// Sets up what the settings in `loaded` describe. To be called in the runtime where what the
+    /// store has to do behind is done.
     ///
     /// # Errors
     ///
-    /// [`SetupError`] if a file that they name cannot be used.
-    pub fn new(loaded: Loaded, observer: &Observer) -> Result<Self, SetupError> {
+    /// [`NoShared`] if a file, a folder or a server that they name cannot be used.
+    pub fn new(loaded: Loaded, observer: &Observer) -> Result<Self, NoShared> {
         let memory = loaded.settings.cache.memory;
+        let store = store(&loaded.settings.cache)?;
         Ok(Self {
             current: ArcSwap::from_pointee(Snapshot::new(loaded, None, observer)?),
             former: Mutex::default(),
             connections: Arc::default(),
-            store: Memory::new(memory),
+            store,
             // Bodies on their way take a quarter of the memory at most; past it they stream
             // through and are not stored.
             flights: Arc::new(Flights::new(memory / 4)),
@@ -116,6 +120,36 @@ impl Shared {
         }
         InUse { since: current.since, requests }
     }
+}
+
+/// What the settings describe cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum NoShared {
+    /// An origin.
+    #[error(transparent)]
+    Origin(#[from] SetupError),
+    /// The disk tier.
+    #[error("cannot keep stored responses on disk")]
+    Disk(#[from] disk::OpenError),
+    /// The Redis that edges share.
+    #[error("cannot keep stored responses in Redis")]
+    Redis(#[from] redis::OpenError),
+}
+
+/// The tiers that `settings` describe.
+fn store(settings: &forebay_config::Cache) -> Result<Tiers, NoShared> {
+    let disk = settings.disk.as_ref().map(|disk| {
+        Disk::open(&disk.path, disk::Limits { bytes: disk.size, entries: disk.entries })
+    });
+    let redis = settings.redis.clone().map(Redis::new).transpose()?;
+    if let Some(redis) = redis.clone() {
+        tokio::spawn(async move {
+            if let Err(error) = redis.run().await {
+                log::error!("{error}");
+            }
+        });
+    }
+    Ok(Tiers::new(settings.memory, disk.transpose()?, redis))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod codings;
 mod in_use;
 mod metrics;
+mod tiers;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ pub use codings::Saved;
 pub use in_use::InUse;
 pub use metrics::DeclareError;
 use metrics::{Family, RouteMeters, set};
+pub use tiers::TierState;
 
 use crate::event::{Answered, Encoded};
 
@@ -40,8 +42,6 @@ pub struct Observer {
     family: Family,
     reloads: IntCounterVec,
     purges: IntCounter,
-    stored_bytes: IntGauge,
-    stored_keys: IntGauge,
     arriving_bytes: IntGauge,
     encodings: IntGauge,
     encodings_waiting: IntGauge,
@@ -58,10 +58,6 @@ pub struct Meters {
 /// What the store holds at the moment, read when the metrics are.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Holdings {
-    /// Bytes that are stored.
-    pub bytes: u64,
-    /// Keys under which something is stored.
-    pub keys: u64,
     /// Bytes of bodies that are kept while they arrive.
     pub arriving: u64,
     /// Bodies that are being encoded.
@@ -96,8 +92,6 @@ impl Observer {
                 "Purges that were wished for.",
             )?,
             family: Family::declare(&registry)?,
-            stored_bytes: gauge("forebay_stored_bytes", "Bytes of stored responses in memory.")?,
-            stored_keys: gauge("forebay_stored_keys", "Keys that have a stored response.")?,
             arriving_bytes: gauge(
                 "forebay_arriving_bytes",
                 "Bytes of bodies that are kept while they arrive.",
@@ -156,13 +150,17 @@ impl Observer {
     /// # Errors
     ///
     /// If a metric cannot be written, which its declaration rules out.
-    pub fn text(&self, holdings: &Holdings, in_use: &InUse) -> Result<String, TextError> {
-        set(&self.stored_bytes, holdings.bytes);
-        set(&self.stored_keys, holdings.keys);
+    pub fn text(
+        &self,
+        holdings: &Holdings,
+        tiers: &[TierState<'_>],
+        in_use: &InUse,
+    ) -> Result<String, TextError> {
         set(&self.arriving_bytes, holdings.arriving);
         set(&self.encodings, holdings.encodings);
         set(&self.encodings_waiting, holdings.encodings_waiting);
         let mut families = self.registry.gather();
+        families.extend(tiers::families(tiers)?);
         families.extend(in_use.families()?);
         Ok(TextEncoder::new().encode_to_string(&families)?)
     }
@@ -222,7 +220,7 @@ mod tests {
     fn check(answered: Answered, expected: &[&str]) {
         let (observer, meters) = observer();
         meters.count(&answered);
-        let text = observer.text(&Holdings::default(), &InUse::default()).unwrap();
+        let text = observer.text(&Holdings::default(), &[], &InUse::default()).unwrap();
         let counted: Vec<&str> = text
             .lines()
             .filter(|line| !line.starts_with('#') && !line.ends_with(" 0"))
@@ -279,7 +277,7 @@ mod tests {
         for (ttl, cache) in [(Some(1), "hit"), (Some(0), "stale-hit"), (Some(-9), "stale-hit")] {
             let (observer, meters) = observer();
             meters.count(&answered(Trail { hit: true, ttl, ..Trail::default() }));
-            let text = observer.text(&Holdings::default(), &InUse::default()).unwrap();
+            let text = observer.text(&Holdings::default(), &[], &InUse::default()).unwrap();
             let line = format!("forebay_requests_total{{cache=\"{cache}\",route=\"all\"}} 1");
             assert!(text.contains(&line), "{text}");
         }
@@ -303,7 +301,7 @@ mod tests {
         let (observer, meters) = observer();
         let route = Some("made-up".into());
         meters.count(&Answered { route, ..answered(Trail::default()) });
-        let text = observer.text(&Holdings::default(), &InUse::default()).unwrap();
+        let text = observer.text(&Holdings::default(), &[], &InUse::default()).unwrap();
         assert!(!text.contains("made-up"), "{text}");
         assert!(text.contains(r#"forebay_requests_total{cache="none",route="-"} 1"#), "{text}");
     }
@@ -314,7 +312,7 @@ mod tests {
         for fwd in Fwd::ALL {
             meters.count(&answered(Trail { fwd: Some(fwd), ..Trail::default() }));
         }
-        let text = observer.text(&Holdings::default(), &InUse::default()).unwrap();
+        let text = observer.text(&Holdings::default(), &[], &InUse::default()).unwrap();
         for fwd in Fwd::ALL {
             let cache = fwd.token();
             let line = format!("forebay_requests_total{{cache=\"{cache}\",route=\"all\"}} 1");
@@ -324,21 +322,15 @@ mod tests {
 
     #[test]
     fn shows_what_the_store_holds() {
-        let text = observer()
-            .0
-            .text(
-                &Holdings { bytes: 1, keys: 2, arriving: 3, encodings: 4, encodings_waiting: 5 },
-                &InUse::default(),
-            )
-            .unwrap();
-        for line in ["forebay_stored_bytes 1", "forebay_stored_keys 2", "forebay_arriving_bytes 3"]
-        {
+        let holdings = Holdings { arriving: 3, encodings: 4, encodings_waiting: 5 };
+        let text = observer().0.text(&holdings, &[], &InUse::default()).unwrap();
+        for line in ["forebay_arriving_bytes 3", "forebay_encodings_in_progress 4"] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
     }
 
     fn text(observer: &Observer) -> String {
-        observer.text(&Holdings::default(), &InUse::default()).unwrap()
+        observer.text(&Holdings::default(), &[], &InUse::default()).unwrap()
     }
 
     #[test]
@@ -378,7 +370,7 @@ mod tests {
     fn shows_which_settings_are_in_use() {
         let requests = vec![("b".to_owned(), 2), ("a".to_owned(), 1)];
         let in_use = InUse { since: Timestamp::from_seconds(7), requests };
-        let text = observer().0.text(&Holdings::default(), &in_use).unwrap();
+        let text = observer().0.text(&Holdings::default(), &[], &in_use).unwrap();
         for line in [
             "forebay_settings_loaded_timestamp_seconds 7",
             "forebay_settings_info{hash=\"b\"} 1",

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::event::{Disclosed, Trail};
+use crate::event::{Detail, Disclosed, Tier, Trail};
 
 /// The name under which this cache speaks of itself.
 pub const NAME: &str = "forebay";
@@ -30,9 +30,10 @@ pub fn cache_status(trail: &Trail) -> String {
     if trail.collapsed {
         text.push_str("; collapsed");
     }
-    if let Some(detail) = trail.detail {
+    let detail = trail.detail.map(Detail::token);
+    if let Some(detail) = detail.or_else(|| trail.tier.map(Tier::token)) {
         text.push_str("; detail=");
-        text.push_str(detail.token());
+        text.push_str(detail);
     }
     text
 }
@@ -93,7 +94,7 @@ mod tests {
     use sfv::{BareItem, ListEntry, Parser};
 
     use super::*;
-    use crate::event::{Detail, Fwd};
+    use crate::event::Fwd;
 
     #[test]
     fn discloses_the_key_and_the_route_as_strings() {
@@ -123,6 +124,7 @@ mod tests {
     const QUIET: Trail = Trail {
         fwd: None,
         hit: false,
+        tier: None,
         fwd_status: None,
         ttl: None,
         stored: false,
@@ -169,6 +171,14 @@ mod tests {
     }
 
     #[test]
+    fn tells_where_a_hit_was_found_if_nothing_else_decided() {
+        let disk = Trail { tier: Some(Tier::Disk), ..HIT };
+        check(disk, "forebay; hit; detail=disk");
+        let stale = Trail { detail: Some(Detail::MaxStale), ..disk };
+        check(stale, "forebay; hit; detail=max-stale");
+    }
+
+    #[test]
     fn tells_in_server_timing_how_long_the_origin_took() {
         assert_eq!(server_timing(&HIT), "edge;desc=hit");
         assert_eq!(server_timing(&QUIET), "edge;desc=none");
@@ -188,7 +198,7 @@ mod tests {
             collapsed: bool,
             detail in prop::option::of(prop::sample::select(&DETAILS[..])),
         ) {
-            let trail = Trail { fwd, hit, fwd_status, ttl, stored, collapsed, detail, waited: None };
+            let trail = Trail { fwd, hit, fwd_status, ttl, stored, collapsed, detail, ..QUIET };
             let text = cache_status(&trail);
             let list = Parser::parse_list(text.as_bytes()).expect("a list of RFC 8941");
             prop_assert_eq!(list.len(), 1);

@@ -22,12 +22,12 @@ use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
 use pingora::services::listening::Service;
+use tokio::runtime::Runtime;
 
 use crate::admin::Admin;
 use crate::admin::reload::{Reader, Reloader};
-use crate::edge::{Edge, Loaded, Shared};
+use crate::edge::{Edge, Loaded, NoShared, Shared};
 use crate::observe::{DeclareError, Observer};
-use crate::origin::SetupError;
 use front::Front;
 use listening::Listening;
 use stop::Stop;
@@ -72,9 +72,12 @@ pub enum StartError {
         #[source]
         source: Option<pingora::BError>,
     },
-    /// What the settings say of an origin cannot be set up.
+    /// What the settings say of an origin or of a tier cannot be set up.
     #[error(transparent)]
-    Setup(#[from] SetupError),
+    Setup(#[from] NoShared),
+    /// There are no threads left for the store.
+    #[error("cannot start the threads of the store")]
+    Runtime(#[source] io::Error),
     /// The metrics contradict each other.
     #[error(transparent)]
     Declare(#[from] DeclareError),
@@ -150,7 +153,11 @@ pub fn run(plan: Plan, started: &dyn Fn(&Addresses)) -> Result<(), StartError> {
     // What is set up once is set up as these say.
     let settings = &plan.loaded.settings.clone();
     let observer = Arc::new(Observer::new()?);
-    let shared = Arc::new(Shared::new(plan.loaded, &observer)?);
+    let behind = behind()?;
+    let shared = {
+        let _within = behind.enter();
+        Arc::new(Shared::new(plan.loaded, &observer)?)
+    };
     let reloader = Reloader::new(Arc::clone(&shared), Arc::clone(&observer), plan.reader);
     let reloader = Arc::new(reloader);
     let conf = || configuration(settings);
@@ -158,7 +165,8 @@ pub fn run(plan: Plan, started: &dyn Fn(&Addresses)) -> Result<(), StartError> {
     let stop = Arc::new(Stop::new(settings.server.grace, Arc::clone(&ready)));
 
     let edge = edge_service(settings, conf(), &shared, &stop, plan.upgrade)?;
-    let admin = Admin::new(shared, observer, Arc::clone(&reloader), Arc::clone(&ready));
+    let admin =
+        Admin::new(Arc::clone(&shared), observer, Arc::clone(&reloader), Arc::clone(&ready));
     let admin = admin_service(settings, admin, plan.upgrade)?;
     let addresses = Addresses { listeners: edge.urls().chain(admin.urls()).collect() };
 
@@ -177,7 +185,15 @@ pub fn run(plan: Plan, started: &dyn Fn(&Addresses)) -> Result<(), StartError> {
     started(&addresses);
     let signals = stop::Signals::new(stop, settings.server.upgrade_socket.is_some());
     server.run(RunArgs { shutdown_signal: Box::new(signals) });
+    behind.block_on(shared.store.settle());
     Ok(())
+}
+
+/// The runtime in which the store does what nobody waits for.
+fn behind() -> Result<Runtime, StartError> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(1).thread_name("store").enable_all();
+    builder.build().map_err(StartError::Runtime)
 }
 
 fn configuration(settings: &Settings) -> ServerConf {

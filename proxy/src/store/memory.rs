@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use moka::notification::RemovalCause;
 use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
@@ -14,6 +15,7 @@ use super::shelf::Shelf;
 use crate::field::coding::Coding;
 use crate::key::{Key, KeyDigest};
 use crate::stored::{Body, Coded, Stored, Versions};
+use crate::tally::{Gone, Holds, Tally};
 
 /// How many invalidations are remembered, for answers that were on their way meanwhile.
 const REMEMBERED: u64 = 65_536;
@@ -58,14 +60,23 @@ pub struct Memory {
     invalidated: Cache<KeyDigest, u64>,
     invalidations: AtomicU64,
     purges: Arc<Purges>,
+    capacity: u64,
+    tally: Arc<Tally>,
 }
 
 impl Memory {
     /// A tier that holds at most `capacity` bytes, heads and bookkeeping included.
     #[must_use]
     pub fn new(capacity: u64) -> Self {
+        let tally = Arc::new(Tally::default());
+        let counted = Arc::clone(&tally);
         let shelves = Cache::builder()
             .max_capacity(capacity)
+            .eviction_listener(move |_, _, cause| match cause {
+                RemovalCause::Size => counted.gone(Gone::Bytes).one(),
+                RemovalCause::Explicit => counted.gone(Gone::Purged).one(),
+                RemovalCause::Replaced | RemovalCause::Expired => {}
+            })
             .weigher(|key: &Key, shelf: &Shelf| {
                 let size = OVERHEAD + key.as_bytes().len() as u64 + shelf.size();
                 u32::try_from(size).unwrap_or(u32::MAX)
@@ -77,7 +88,14 @@ impl Memory {
             .time_to_live(REMEMBERED_FOR)
             .eviction_policy(EvictionPolicy::lru())
             .build();
-        Self { shelves, invalidated, invalidations: AtomicU64::new(0), purges: Arc::default() }
+        Self {
+            shelves,
+            invalidated,
+            invalidations: AtomicU64::new(0),
+            purges: Arc::default(),
+            capacity,
+            tally,
+        }
     }
 
     /// What is stored under `key`, after all that was purged.
@@ -267,16 +285,33 @@ impl Memory {
         self.shelves.invalidate(key);
     }
 
-    /// How many keys have something stored.
+    /// Whether `key` was invalidated in this process, not too long ago to matter to what another
+    /// edge may have asked for before that.
     #[must_use]
-    pub fn keys(&self) -> u64 {
-        self.shelves.entry_count()
+    pub fn was_invalidated(&self, key: &Key) -> bool {
+        self.invalidated.contains_key(&key.digest())
     }
 
-    /// Bytes that are stored.
+    /// Whether `key` was invalidated after `since`.
     #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.shelves.weighted_size()
+    pub fn is_outdated(&self, key: &Key, since: Epoch) -> bool {
+        self.invalidated.get(&key.digest()).is_some_and(|at| at > since.invalidations)
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub fn holds(&self) -> Holds {
+        Holds {
+            bytes: self.shelves.weighted_size(),
+            most_bytes: self.capacity,
+            entries: self.shelves.entry_count(),
+        }
+    }
+
+    /// What it has counted.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 }
 
@@ -344,11 +379,11 @@ mod tests {
             assert_eq!(memory.store(&key("/growing"), &variant, MOST, memory.epoch()), Ok(()));
         }
         memory.shelves.run_pending_tasks();
-        assert!(memory.bytes() <= CAPACITY, "{}", memory.bytes());
-        assert!(memory.bytes() > CAPACITY / 2, "{}", memory.bytes());
+        assert!(memory.holds().bytes <= CAPACITY, "{}", memory.holds().bytes);
+        assert!(memory.holds().bytes > CAPACITY / 2, "{}", memory.holds().bytes);
         let shelves: u64 = memory.shelves.iter().map(|(_, shelf)| shelf.size()).sum();
-        assert!(shelves <= memory.bytes(), "{shelves}");
-        assert!((1..1_000).contains(&memory.keys()));
+        assert!(shelves <= memory.holds().bytes, "{shelves}");
+        assert!((1..1_000).contains(&memory.holds().entries));
     }
 
     fn stored_variant(number: u32) -> Stored {
@@ -364,7 +399,7 @@ mod tests {
         );
         memory.shelves.run_pending_tasks();
         assert_eq!(found(&memory, "/a"), None);
-        assert_eq!(memory.bytes(), 0);
+        assert_eq!(memory.holds().bytes, 0);
     }
 
     #[test]

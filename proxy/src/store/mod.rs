@@ -3,10 +3,12 @@
 pub mod breaker;
 pub mod dictionaries;
 pub mod disk;
+pub mod lower;
 pub mod memory;
 pub mod position;
 pub mod purges;
 pub mod record;
 pub mod redis;
 pub mod shelf;
-pub mod tally;
+pub mod tiers;
+pub use crate::tally;

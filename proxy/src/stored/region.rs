@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use xxhash_rust::xxh3::xxh3_64;
@@ -47,13 +48,13 @@ pub fn checksums<'a>(pieces: impl IntoIterator<Item = &'a Bytes>) -> Vec<u64> {
 
 /// A part of a file, with the checksum of each of its blocks. The file stays readable while this
 /// is held, also after it was removed.
-#[derive(Clone)]
 pub struct Region {
     file: Arc<File>,
     /// Where it begins in the file.
     offset: u64,
     length: u64,
     sums: Arc<[u64]>,
+    failed: AtomicBool,
 }
 
 impl Region {
@@ -61,7 +62,13 @@ impl Region {
     /// nothing if those are not as many as there are blocks.
     #[must_use]
     pub fn new(file: Arc<File>, offset: u64, length: u64, sums: Arc<[u64]>) -> Option<Self> {
-        (sums.len() as u64 == length.div_ceil(BLOCK)).then_some(Self { file, offset, length, sums })
+        (sums.len() as u64 == length.div_ceil(BLOCK)).then_some(Self {
+            file,
+            offset,
+            length,
+            sums,
+            failed: AtomicBool::new(false),
+        })
     }
 
     /// Its length in bytes.
@@ -82,6 +89,12 @@ impl Region {
         &self.sums
     }
 
+    /// Whether it could not be read once: it is of no use any more.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
     /// The bytes from `start` to the end of its block, or to `end` if that comes first. It waits
     /// for the disk, so it is no work for a thread that serves.
     ///
@@ -89,6 +102,10 @@ impl Region {
     ///
     /// What the disk says; [`io::ErrorKind::InvalidData`] if the block is not as it was written.
     pub fn read(&self, start: u64, end: u64) -> io::Result<Bytes> {
+        self.block(start, end).inspect_err(|_error| self.failed.store(true, Ordering::Relaxed))
+    }
+
+    fn block(&self, start: u64, end: u64) -> io::Result<Bytes> {
         let number = start / BLOCK;
         let begin = number * BLOCK;
         let length = fitting(self.length.min(begin + BLOCK).saturating_sub(begin));
@@ -155,8 +172,10 @@ mod tests {
         sums[1] += 1;
         let bad = Region { sums: sums.into(), ..good };
         assert!(bad.read(0, 10).is_ok());
+        assert!(!bad.has_failed());
         assert_eq!(bad.read(BLOCK, BLOCK + 1).unwrap_err().kind(), io::ErrorKind::InvalidData);
         assert!(bad.read(2 * BLOCK, 200_000).is_ok());
+        assert!(bad.has_failed());
     }
 
     #[test]

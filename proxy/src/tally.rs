@@ -95,6 +95,17 @@ pub struct Tally {
     nanoseconds: Count,
 }
 
+/// How much a tier holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Holds {
+    /// Bytes that are stored.
+    pub bytes: u64,
+    /// Bytes that may be.
+    pub most_bytes: u64,
+    /// Stored responses; in memory, the keys that have any.
+    pub entries: u64,
+}
+
 /// A number that only grows.
 #[derive(Debug, Default)]
 pub struct Count(AtomicU64);
