@@ -17,6 +17,7 @@ mod dictionaries;
 mod disk;
 mod explain;
 mod failing;
+mod fleet;
 mod forwarding;
 mod framing;
 mod freshness;

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::event::Tier;
+
 /// Declares an enum of which each variant has a name that people see.
 macro_rules! named {
     ($(#[doc = $about:literal])+ $name:ident {
@@ -104,6 +106,19 @@ pub struct Holds {
     pub most_bytes: u64,
     /// Stored responses; in memory, the keys that have any.
     pub entries: u64,
+}
+
+/// A tier as it is at the moment.
+#[derive(Clone, Copy, Debug)]
+pub struct TierState<'a> {
+    /// Which one it is.
+    pub tier: Tier,
+    /// What it has counted.
+    pub tally: &'a Tally,
+    /// What it holds, if it knows.
+    pub holds: Option<Holds>,
+    /// Whether it can be used.
+    pub is_up: bool,
 }
 
 /// A number that only grows.

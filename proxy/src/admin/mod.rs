@@ -182,7 +182,7 @@ impl Admin {
             encodings: self.shared.compressor.under_way() + self.shared.dictionaries.under_way(),
             encodings_waiting: self.shared.compressor.waiting(),
         };
-        let tiers: Vec<_> = stats::states(&self.shared).collect();
+        let tiers: Vec<_> = self.shared.store.each().collect();
         match self.observer.text(&holdings, &tiers, &self.shared.in_use()) {
             Ok(body) => Answer { status: StatusCode::OK, kind: METRICS, body, allow: None },
             Err(error) => Answer::text(StatusCode::INTERNAL_SERVER_ERROR, &with_causes(&error)),

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::Answer;
 use crate::edge::Shared;
-use crate::observe::{Observer, Saved, TierState};
-use crate::tally::{Fault, Gone};
+use crate::observe::{Observer, Saved};
+use crate::tally::{Fault, Gone, TierState};
 
 /// What the edge has done since it began.
 #[derive(Serialize)]
@@ -30,6 +30,8 @@ struct Compression {
 #[derive(Serialize)]
 struct OfTier {
     tier: &'static str,
+    /// Whether it can be used at the moment.
+    is_up: bool,
     hits: u64,
     misses: u64,
     stores: u64,
@@ -49,7 +51,7 @@ struct OfTier {
 }
 
 impl From<TierState<'_>> for OfTier {
-    fn from(TierState { tier, tally, holds }: TierState<'_>) -> Self {
+    fn from(TierState { tier, tally, holds, is_up }: TierState<'_>) -> Self {
         let (ranges, seconds) = tally.latencies();
         let timed: u64 = ranges.iter().sum();
         let seen = |(_, count): &(&str, u64)| *count > 0;
@@ -57,6 +59,7 @@ impl From<TierState<'_>> for OfTier {
         let faults = Fault::ALL.iter().map(|fault| (fault.name(), tally.faults(*fault).get()));
         Self {
             tier: tier.token(),
+            is_up,
             hits: tally.hits.get(),
             misses: tally.misses.get(),
             stores: tally.stores.get(),
@@ -70,11 +73,6 @@ impl From<TierState<'_>> for OfTier {
     }
 }
 
-/// Each tier of the store.
-pub(super) fn states(shared: &Shared) -> impl Iterator<Item = TierState<'_>> {
-    shared.store.each().map(|(tier, tally, holds)| TierState { tier, tally, holds })
-}
-
 pub(super) fn answer(shared: &Shared, observer: &Observer) -> Answer {
     let by_route = observer.saved();
     let sum = |bytes: fn(&Saved) -> u64| by_route.iter().map(bytes).sum::<u64>().cast_signed();
@@ -85,6 +83,6 @@ pub(super) fn answer(shared: &Shared, observer: &Observer) -> Answer {
         waiting: shared.compressor.waiting(),
         by_route,
     };
-    let tiers = states(shared).map(OfTier::from).collect();
+    let tiers = shared.store.each().map(OfTier::from).collect();
     Answer::json(&Stats { tiers, compression })
 }

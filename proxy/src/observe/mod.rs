@@ -16,9 +16,9 @@ pub use codings::Saved;
 pub use in_use::InUse;
 pub use metrics::DeclareError;
 use metrics::{Family, RouteMeters, set};
-pub use tiers::TierState;
 
 use crate::event::{Answered, Encoded};
+use crate::tally::TierState;
 
 /// The metrics could not be written.
 #[derive(Debug, thiserror::Error)]

@@ -5,18 +5,7 @@ use prometheus::proto::{Bucket, Histogram, LabelPair, Metric, MetricFamily, Metr
 
 use super::metrics::{DeclareError, counter, gauges, set};
 use crate::event::Tier;
-use crate::tally::{Fault, Gone, Holds, LATENCIES, Tally};
-
-/// A tier, read when the metrics are.
-#[derive(Clone, Copy, Debug)]
-pub struct TierState<'a> {
-    /// Which one it is.
-    pub tier: Tier,
-    /// What it has counted.
-    pub tally: &'a Tally,
-    /// What it holds, if it knows.
-    pub holds: Option<Holds>,
-}
+use crate::tally::{Fault, Gone, LATENCIES, TierState};
 
 /// The metrics that tell of the tiers. What counts them is theirs: they are written anew each time.
 pub(super) fn families(tiers: &[TierState<'_>]) -> Result<Vec<MetricFamily>, DeclareError> {
@@ -24,7 +13,9 @@ pub(super) fn families(tiers: &[TierState<'_>]) -> Result<Vec<MetricFamily>, Dec
     count(&registry, tiers)?;
     hold(&registry, tiers)?;
     let mut families = registry.gather();
-    families.push(latencies(tiers));
+    if tiers.iter().any(|state| state.tier != Tier::Memory) {
+        families.push(latencies(tiers));
+    }
     Ok(families)
 }
 
@@ -77,9 +68,11 @@ fn hold(registry: &Registry, tiers: &[TierState<'_>]) -> Result<(), DeclareError
     let most = gauges("forebay_tier_limit_bytes", "Bytes that stored responses may take.")?;
     let entries =
         gauges("forebay_tier_entries", "Stored responses; in memory, the keys that have any.")?;
-    for TierState { tier, holds, .. } in tiers {
-        let Some(holds) = holds else { continue };
+    let up = gauges("forebay_tier_up", "Whether the tier can be used: 1, or 0.")?;
+    for TierState { tier, holds, is_up, .. } in tiers {
         let labels = &[tier.token()];
+        set(&up.with_label_values(labels), u64::from(*is_up));
+        let Some(holds) = holds else { continue };
         set(&bytes.with_label_values(labels), holds.bytes);
         set(&most.with_label_values(labels), holds.most_bytes);
         set(&entries.with_label_values(labels), holds.entries);
@@ -126,6 +119,7 @@ mod tests {
     use prometheus::TextEncoder;
 
     use super::*;
+    use crate::tally::{Holds, Tally};
 
     #[test]
     fn tells_what_each_tier_does_and_holds() {
@@ -137,8 +131,8 @@ mod tests {
         disk.took(Duration::from_micros(60));
         let holds = Some(Holds { bytes: 5, most_bytes: 10, entries: 2 });
         let tiers = [
-            TierState { tier: Tier::Memory, tally: &memory, holds },
-            TierState { tier: Tier::Disk, tally: &disk, holds: None },
+            TierState { tier: Tier::Memory, tally: &memory, holds, is_up: true },
+            TierState { tier: Tier::Disk, tally: &disk, holds: None, is_up: false },
         ];
         let text = TextEncoder::new().encode_to_string(&families(&tiers).unwrap()).unwrap();
         for line in [
@@ -147,6 +141,8 @@ mod tests {
             r#"forebay_tier_faults_total{fault="torn",tier="disk"} 1"#,
             r#"forebay_tier_evictions_total{cause="entries",tier="disk"} 2"#,
             r#"forebay_tier_bytes{tier="memory"} 5"#,
+            r#"forebay_tier_up{tier="memory"} 1"#,
+            r#"forebay_tier_up{tier="disk"} 0"#,
             r#"forebay_tier_limit_bytes{tier="memory"} 10"#,
             r#"forebay_tier_lookup_seconds_bucket{tier="disk",le="0.00005"} 0"#,
             r#"forebay_tier_lookup_seconds_bucket{tier="disk",le="0.0001"} 1"#,

@@ -39,6 +39,9 @@ pub trait Lower: fmt::Debug + Send + Sync {
     /// What it holds, if it knows.
     fn holds(&self) -> Option<Holds>;
 
+    /// Whether it can be used just now.
+    fn is_up(&self) -> bool;
+
     /// Waits until all that was to be kept is.
     async fn settle(&self);
 }
@@ -71,6 +74,10 @@ impl Lower for Disk {
     fn holds(&self) -> Option<Holds> {
         let (facts, limits) = (self.facts(), self.limits());
         Some(Holds { bytes: facts.bytes, most_bytes: limits.bytes, entries: facts.entries })
+    }
+
+    fn is_up(&self) -> bool {
+        self.facts().is_here
     }
 
     async fn settle(&self) {
@@ -139,6 +146,10 @@ impl Lower for Redis {
 
     fn holds(&self) -> Option<Holds> {
         None
+    }
+
+    fn is_up(&self) -> bool {
+        Self::is_up(self)
     }
 
     async fn settle(&self) {

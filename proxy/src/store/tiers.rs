@@ -19,7 +19,7 @@ use crate::event::Tier;
 use crate::field::coding::Coding;
 use crate::key::{Key, KeyDigest};
 use crate::stored::{Body, Coded, Maker, Stored, Versions};
-use crate::tally::{Fault, Gone, Holds, Tally};
+use crate::tally::{Fault, Gone, TierState};
 
 /// How many look-ups below memory may be shared at once; those past it are made each for itself.
 const MOST_SHARED: usize = 65_536;
@@ -332,10 +332,16 @@ impl Tiers {
         self.memory.purges()
     }
 
-    /// Each tier with what it counted and, if it knows, what it holds.
-    pub fn each(&self) -> impl Iterator<Item = (Tier, &Tally, Option<Holds>)> {
-        let lower = self.lower.iter().map(|lower| (lower.tier(), lower.tally(), lower.holds()));
-        std::iter::once((Tier::Memory, self.memory.tally(), Some(self.memory.holds()))).chain(lower)
+    /// Each tier, the fastest first.
+    pub fn each(&self) -> impl Iterator<Item = TierState<'_>> {
+        let lower = self.lower.iter().map(|lower| TierState {
+            tier: lower.tier(),
+            tally: lower.tally(),
+            holds: lower.holds(),
+            is_up: lower.is_up(),
+        });
+        let (tally, holds) = (self.memory.tally(), Some(self.memory.holds()));
+        std::iter::once(TierState { tier: Tier::Memory, tally, holds, is_up: true }).chain(lower)
     }
 
     /// Waits until the tiers below memory have what they are to keep, for a while.

@@ -1,0 +1,148 @@
+//! Edges that share what they store over Redis.
+
+use std::time::Duration;
+
+use crate::support::{Answer, Edge, Origin, RedisServer, Reply, Request, Setup, sample};
+
+/// An edge of the fleet that shares the Redis at `url`.
+async fn edge_at(origin: &Origin, url: &str) -> Edge {
+    let cache = format!("memory = \"16MiB\"\nredis = {{ url = \"{url}\", timeout = \"1s\" }}");
+    let edge = Setup::before(origin).cache(&cache).start().await;
+    // It asks the origin until it is connected.
+    edge.has_logged(&format!("Redis at {url}: connected")).await;
+    edge.has_logged(&format!("Redis at {url}, for writing: connected")).await;
+    edge
+}
+
+/// Three edges that share one Redis.
+async fn fleet(origin: &Origin) -> (RedisServer, [Edge; 3]) {
+    let redis = RedisServer::start().await;
+    let url = redis.url();
+    let edges =
+        [edge_at(origin, &url).await, edge_at(origin, &url).await, edge_at(origin, &url).await];
+    (redis, edges)
+}
+
+/// Waits until `edge` has written so many records to Redis.
+async fn written(edge: &Edge, count: u32) {
+    let line = "forebay_tier_stores_total{tier=\"redis\"}";
+    edge.metrics_until(|metrics| sample(metrics, line) >= f64::from(count)).await;
+}
+
+#[track_caller]
+fn from_redis(reply: &Reply) {
+    reply.hit();
+    assert_eq!(reply.cache_status_value("detail").as_deref(), Some("redis"));
+}
+
+#[tokio::test]
+async fn what_one_edge_stores_another_answers_with() {
+    let answer = Answer::cached("shared", "max-age=60").field("ETag", "\"a\"");
+    let origin = Origin::with("/a", answer).await;
+    let (_redis, [one, two, three]) = fleet(&origin).await;
+    one.get("/a").await.answered(200, "shared");
+    written(&one, 1).await;
+    for edge in [&two, &three] {
+        let reply = edge.get("/a").await;
+        from_redis(reply.answered(200, "shared").has("etag", "\"a\""));
+        let again = edge.get("/a").await;
+        again.answered(200, "shared").hit();
+        assert_eq!(again.cache_status_value("detail"), None);
+    }
+    assert_eq!(origin.count("/a"), 1);
+}
+
+#[tokio::test]
+async fn each_variant_is_shared() {
+    let origin = Origin::start().await;
+    origin.answers_by("/a", |request| {
+        let tongue = request.field("accept-language").unwrap_or_default();
+        Answer::cached(&tongue, "max-age=60").field("Vary", "Accept-Language")
+    });
+    let (_redis, [one, two, _]) = fleet(&origin).await;
+    for tongue in ["en", "de"] {
+        one.get_with("/a", "Accept-Language", tongue).await.answered(200, tongue);
+    }
+    written(&one, 4).await;
+    for tongue in ["en", "de"] {
+        from_redis(two.get_with("/a", "Accept-Language", tongue).await.answered(200, tongue));
+    }
+    assert_eq!(origin.count("/a"), 2);
+}
+
+#[tokio::test]
+async fn what_is_private_is_not_shared() {
+    let origin = Origin::with("/a", Answer::cached("mine", "private, max-age=60")).await;
+    let (redis, [one, two, _]) = fleet(&origin).await;
+    for edge in [&one, &two] {
+        edge.get("/a").await.answered(200, "mine");
+    }
+    assert_eq!(origin.count("/a"), 2);
+    let keys = redis.cli(&["keys", "*"]).await;
+    assert!(keys.lines().all(|key| !key.ends_with('}')), "{keys}");
+}
+
+#[tokio::test]
+async fn a_fleet_asks_once_for_a_cold_url() {
+    let answer = Answer::cached("shared", "max-age=60").taking(Duration::from_millis(300));
+    let origin = Origin::with("/a", answer).await;
+    let (_redis, edges) = fleet(&origin).await;
+    let mut connections = Vec::new();
+    for _ in 0..20 {
+        for edge in &edges {
+            connections.push(edge.connect().await);
+        }
+    }
+    for connection in &mut connections {
+        connection.send(Request::get("/a").http1()).await;
+    }
+    for connection in &mut connections {
+        connection.reply("GET").await.answered(200, "shared");
+    }
+    assert_eq!(origin.count("/a"), 1);
+}
+
+#[tokio::test]
+async fn an_edge_that_dies_while_others_wait_holds_nobody_up_for_long() {
+    let origin = Origin::start().await;
+    origin.answers_by("/a", |request| {
+        let answer = Answer::cached("shared", "max-age=60");
+        // The first never comes.
+        if request.earlier == 0 { Answer::silent() } else { answer }
+    });
+    let (_redis, [mut one, two, _]) = fleet(&origin).await;
+    let mut first = one.connect().await;
+    first.send(Request::get("/a").http1()).await;
+    origin.has_seen("/a", 1).await;
+    let mut second = two.connect().await;
+    second.send(Request::get("/a").http1()).await;
+    one.signal("KILL");
+    one.ended().await;
+    second.reply("GET").await.answered(200, "shared");
+    assert_eq!(origin.count("/a"), 2);
+}
+
+#[tokio::test]
+async fn a_redis_that_is_gone_takes_no_answer_away() {
+    let origin = Origin::start().await;
+    for path in ["/a", "/b", "/c"] {
+        origin.answers(path, Answer::cached("stored", "max-age=60"));
+    }
+    let (mut redis, [one, two, _]) = fleet(&origin).await;
+    one.get("/a").await.answered(200, "stored");
+    written(&one, 1).await;
+    redis.kill().await;
+    for path in ["/a", "/b"] {
+        two.get(path).await.answered(200, "stored");
+        two.get(path).await.answered(200, "stored").hit();
+    }
+    redis.restart().await;
+    // What was written while it was gone is not there; what comes is shared again.
+    for edge in [&one, &two] {
+        let up = "forebay_tier_up{tier=\"redis\"}";
+        edge.metrics_until(|metrics| sample(metrics, up) > 0.0).await;
+    }
+    one.get("/c").await.answered(200, "stored");
+    written(&one, 2).await;
+    from_redis(two.get("/c").await.answered(200, "stored"));
+}
