@@ -1,10 +1,12 @@
 //! What the disk tier keeps, and what becomes of it when things go wrong.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
@@ -124,7 +126,7 @@ async fn keeps_nothing_of_what_is_removed() {
     let folder = TempDir::new().unwrap();
     let disk = open(&folder, ROOMY).await;
     let response = stored("x", &[], &HeaderMap::new());
-    for _ in 0..100 {
+    for _ in 0..30 {
         disk.save(&key("/b"), &large());
         disk.save(&key("/a"), &response);
         let (a, b) = (disk.remove(&key("/a")), disk.remove(&key("/b")));
@@ -338,6 +340,27 @@ async fn serves_on_when_nothing_can_be_written() {
 }
 
 #[tokio::test]
+async fn serves_on_when_the_disk_is_full() {
+    let folder = TempDir::new().unwrap();
+    let disk = open(&folder, ROOMY).await;
+    save(&disk, "/a", "a").await;
+    disk.counted().await;
+    // What is written here finds no room, once.
+    let full = || std::os::unix::fs::symlink("/dev/full", folder.path().join("tmp/record"));
+    full().unwrap();
+    save(&disk, "/b", "b").await;
+    assert_eq!(disk.tally().faults(Fault::Full).get(), 1);
+    assert_eq!(found(&disk, "/b").await, None);
+    assert_eq!(found(&disk, "/a").await.as_deref(), Some("a"));
+    full().unwrap();
+    save(&disk, "/a", "newer").await;
+    assert_eq!(found(&disk, "/a").await, None);
+    save(&disk, "/a", "newest").await;
+    assert_eq!(found(&disk, "/a").await.as_deref(), Some("newest"));
+    assert_eq!((disk.facts().entries, files(folder.path()).len()), (1, 1));
+}
+
+#[tokio::test]
 async fn gives_nobody_what_it_cannot_remove() {
     let folder = TempDir::new().unwrap();
     let disk = open(&folder, ROOMY).await;
@@ -380,4 +403,97 @@ async fn saves_no_more_than_may_wait() {
     let tally = disk.tally();
     assert_eq!(tally.stores.get() + tally.faults(Fault::Busy).get(), 20);
     assert!(tally.faults(Fault::Busy).get() > 0);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Save { path: u8, tongue: Option<u8>, large: bool },
+    Remove(u8),
+    Clear,
+    Settle,
+    Reopen,
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (0..4_u8, prop::option::of(0..3_u8), any::<bool>())
+            .prop_map(|(path, tongue, large)| Step::Save { path, tongue, large }),
+        3 => (0..4_u8).prop_map(Step::Remove),
+        1 => Just(Step::Clear),
+        2 => Just(Step::Settle),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+/// What was saved last under a path, as the numbers of steps: for all, and in each tongue.
+type Newest = BTreeMap<(u8, Option<u8>), usize>;
+
+/// Holds what is found of each path against what was saved last.
+async fn check_newest(disk: &Disk, newest: &Newest) {
+    for (path, tongue) in (0..4).flat_map(|path| (0..3).map(move |tongue| (path, tongue))) {
+        let fields = request("x-tongue", &tongue.to_string());
+        let key = key(&format!("/{path}"));
+        let Some(stored) = disk.load(&key, &fields, &[]).await else { continue };
+        let text = String::from_utf8(whole(&stored.body)).unwrap();
+        let number: usize = text.trim_end().parse().unwrap();
+        let may = [newest.get(&(path, None)), newest.get(&(path, Some(tongue)))];
+        assert!(may.contains(&Some(&number)), "{path} {tongue} {number} {newest:?}");
+    }
+}
+
+async fn run(steps: Vec<Step>, limits: Limits) {
+    let folder = TempDir::new().unwrap();
+    let mut disk = open(&folder, limits).await;
+    let mut newest = Newest::new();
+    for (number, step) in steps.into_iter().enumerate() {
+        match step {
+            Step::Save { path, tongue, large } => {
+                let padding = if large { 1_100_000 } else { 0 };
+                let text = format!("{number}{}", " ".repeat(padding));
+                let response = match tongue {
+                    None => stored(&text, &[], &HeaderMap::new()),
+                    Some(one) => {
+                        stored(&text, &["x-tongue"], &request("x-tongue", &one.to_string()))
+                    }
+                };
+                disk.save(&key(&format!("/{path}")), &response);
+                newest.insert((path, tongue), number);
+            }
+            Step::Remove(path) => {
+                disk.remove(&key(&format!("/{path}"))).await;
+                newest.retain(|(other, _), _| *other != path);
+            }
+            Step::Clear => {
+                disk.clear().await;
+                newest.clear();
+            }
+            Step::Settle => disk.settled().await,
+            Step::Reopen => {
+                disk.settled().await;
+                drop(disk);
+                disk = open(&folder, limits).await;
+            }
+        }
+        let facts = disk.facts();
+        assert!(facts.bytes <= limits.bytes && facts.entries <= limits.entries);
+        check_newest(&disk, &newest).await;
+    }
+    disk.settled().await;
+    disk.counted().await;
+    assert_eq!(files(folder.path()).len() as u64, disk.facts().entries);
+    check_newest(&disk, &newest).await;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn gives_what_was_saved_last_or_nothing(
+        steps in prop::collection::vec(any_step(), 0..30),
+        entries in 1..9_u64,
+        pages in prop::sample::select(vec![3_u64, 300, 3000]),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(run(steps, Limits { bytes: pages * 4096, entries }));
+    }
 }

@@ -227,8 +227,11 @@ impl Writer {
         match self.shared.folder.remove(place) {
             Ok(true) => self.shared.tally.gone(why).one(),
             Ok(false) => {}
-            // It is there, and nobody would know to remove it later.
-            Err(error) => self.bar(place.digest, &error),
+            Err(error) => match self.shared.folder.file(place).try_exists() {
+                Ok(false) => self.failed(&error),
+                // Nobody would know to remove it later.
+                Ok(true) | Err(_) => self.bar(place.digest, &error),
+            },
         }
     }
 
@@ -244,6 +247,7 @@ impl Writer {
             Ok(sweep) => {
                 // What another process has not finished yet is not ours to sweep away.
                 self.sweep = self.lock.as_ref().map(|_| sweep);
+                self.has_gaps = false;
                 self.shared.tally.gone(Gone::Purged).add(files);
                 self.shared.index().clear();
                 *self.shared.barred() = super::Barred::default();
