@@ -9,7 +9,9 @@ use forebay::store::redis::Redis;
 use forebay::store::tally::Fault;
 use tokio::task::JoinHandle;
 
-use crate::support::{RedisCluster, RedisServer, Sentinel, look_again, soon};
+use crate::support::{
+    Certificate, RedisCluster, RedisServer, Sentinel, free_port, look_again, soon,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -150,6 +152,32 @@ async fn a_database_and_a_password_are_those_of_the_url() {
     let stranger = Tier::unready(&format!("redis://:guess@{address}"), "");
     assert_eq!(stranger.get(digest("/"), None).await, None);
     assert!(!stranger.is_up());
+}
+
+#[tokio::test]
+async fn a_server_is_verified_over_tls() {
+    let (certificate, port) = (Certificate::made(), free_port());
+    let file = |name| certificate.path().with_file_name(name).display().to_string();
+    let (crt, key) = (file("tls.crt"), file("tls.key"));
+    let server = RedisServer::start_with(&[
+        "--tls-port",
+        &port.to_string(),
+        "--tls-cert-file",
+        &crt,
+        "--tls-key-file",
+        &key,
+        "--tls-auth-clients",
+        "no",
+    ])
+    .await;
+    let url = format!("rediss://localhost:{port}");
+    let tier = Tier::with(&url, &format!("ca = '{crt}'")).await;
+    tier.put(digest("/"), "x").await;
+    assert_eq!(tier.get(digest("/"), None).await.as_deref(), Some(b"x".as_slice()));
+    let stranger = Tier::unready(&url, "");
+    assert_eq!(stranger.get(digest("/"), None).await, None);
+    assert!(!stranger.is_up());
+    assert_eq!(server.cli(&["exists", &hash("/")]).await.trim(), "1");
 }
 
 #[tokio::test]

@@ -167,8 +167,13 @@ fn disk(disk: &options::Disk) -> Option<Disk> {
 /// Nothing means that a fault was reported.
 fn redis(decoder: &mut Decoder<'_>, table: &Written<options::Redis>) -> Option<Redis> {
     let options = &table.value;
+    let mut url = value(&options.url).or_else(|| redis_of_environment(decoder, table))?;
+    url.ca = value(&options.ca);
+    if let Some(ca) = options.ca.as_ref().filter(|_| !url.tls) {
+        decoder.report(ca, "a URL with TLS, such as \"rediss://...\", beside it", "one without");
+    }
     Some(Redis {
-        url: value(&options.url).or_else(|| redis_of_environment(decoder, table))?,
+        url,
         prefix: options.prefix.as_ref()?.value.0.clone(),
         max_object: options.max_object.as_ref()?.value.0,
         timeout: options.timeout.as_ref()?.value.0,

@@ -200,11 +200,13 @@ options! {
         /// - `redis+unix://[USER:PASSWORD@]/PATH`: a socket of this machine
         ///
         /// With an `s`, as in `rediss://` and `rediss-cluster://`, all that is sent goes over TLS,
-        /// and certificates are verified with the authorities of the system. `valkey` may stand for
-        /// `redis`, and `+` for `-`. The ports are 6379, and 26379 for Sentinels. In a user and in
+        /// and certificates are verified (see `ca`). `valkey` may stand for `redis`, and `+` for `-`. The ports are 6379, and 26379 for Sentinels. In a user and in
         /// a password, write `%2F` for `/`, `%3F` for `?`, `%23` for `#` and `%25` for `%`.
         url: RedisUrl = Optional, example r#""redis://:${REDIS_PASSWORD}@127.0.0.1:6379""#,
             at Restart;
+        /// A PEM file with the authorities to trust over TLS, seen from the folder of the settings
+        /// file. Left out, those of the system are trusted. A server is always verified.
+        ca: PathBuf = Optional, example r#""redis-ca.pem""#, at Restart;
         /// What the names of all keys begin with. Edges with the same prefix share what is stored;
         /// give another to those that serve other sites.
         prefix: Prefix = Default(r#""forebay""#), example r#""shop""#, at Restart;

@@ -58,7 +58,7 @@ impl RedisUrl {
         };
         let (user, password) = user.map_or(Ok((None, None)), read_user)?;
         let (servers, database) = read_servers(kind, servers, path)?;
-        Ok(Self { tls, servers, user, password, database })
+        Ok(Self { tls, ca: None, servers, user, password, database })
     }
 }
 

@@ -229,6 +229,8 @@ pub struct Redis {
 pub struct RedisUrl {
     /// Whether TLS is spoken.
     pub tls: bool,
+    /// A PEM file with the authorities to trust instead of those of the system.
+    pub ca: Option<PathBuf>,
     /// The servers.
     pub servers: RedisServers,
     /// The user; left out, the one that Redis calls `default`.

@@ -322,6 +322,7 @@ fn a_disk_needs_a_folder_and_room() {
 fn a_redis_needs_a_url_and_the_url_is_not_repeated() {
     part!("[cache]\nredis = {}", @r#"forebay.toml:3:9: cache.redis.url: expected a URL such as "redis://127.0.0.1:6379" here or in REDIS_URL, found nothing"#);
     part!("[cache]\nredis = { url = \"redis://h?password=hunter2\" }", @r##"forebay.toml:3:17: cache.redis.url: expected a URL such as "redis://127.0.0.1:6379", found something else (it has a query or a fragment; in a password, write %3F for "?" and %23 for "#")"##);
+    part!("[cache]\nredis = { url = \"redis://h\", ca = \"ca.pem\" }", @r#"forebay.toml:3:35: cache.redis.ca: expected a URL with TLS, such as "rediss://...", beside it, found one without"#);
     part!("[cache]\nredis = { url = 12345678 }", @r#"forebay.toml:3:17: cache.redis.url: expected a URL such as "redis://127.0.0.1:6379", found something that is not a string"#);
     part!("[cache]\nredis = { url = \"redis://${JUNK}@h\" }", @r#"forebay.toml:3:17: cache.redis.url: expected a URL such as "redis://127.0.0.1:6379", found something else (it has a user and no password; write ":" before a password)"#);
     part!("[cache.redis]\nurl = \"redis://h\"\nprefix = \"{a}\"\nmax_object = \"1GiB\"\ntimeout = \"0s\"", @r#"

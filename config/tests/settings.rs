@@ -325,6 +325,13 @@ fn a_redis_has_every_default() {
 }
 
 #[test]
+fn a_redis_over_tls_may_have_authorities_of_its_own() {
+    let settings = read(&format!("{MINIMAL}\n[cache.redis]\nurl = 'rediss://a'\nca = 'ca.pem'"));
+    let ca = settings.cache.redis.expect("it is set").url.ca;
+    assert_eq!(ca, Some(PathBuf::from("/etc/forebay/ca.pem")));
+}
+
+#[test]
 fn the_environment_alone_brings_no_redis() {
     assert_eq!(with_redis("", Some("redis://a.example")).cache.redis, None);
     let settings = with_redis("[cache.redis]", Some("redis://a.example/2"));

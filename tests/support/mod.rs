@@ -26,7 +26,7 @@ pub(crate) use gate::Gate;
 pub(crate) use http1::Connection;
 pub(crate) use http2::{Http2, Http2Origin};
 pub(crate) use origin::{Origin, Received};
-pub(crate) use redis::{RedisCluster, RedisServer, Sentinel};
+pub(crate) use redis::{RedisCluster, RedisServer, Sentinel, free_port};
 pub(crate) use reply::Reply;
 pub(crate) use request::{HOST, Request};
 pub(crate) use tls::Certificate;

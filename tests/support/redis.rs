@@ -239,7 +239,7 @@ async fn cli(port: u16, arguments: &[&str]) -> String {
 }
 
 /// A free port. The one 10,000 above it, over which a cluster speaks, is free as well.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let bind = |port: u16| TcpListener::bind(("127.0.0.1", port));
     loop {
         let listener = bind(0).expect("there is a free port");

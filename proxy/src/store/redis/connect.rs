@@ -1,5 +1,6 @@
 //! Connects to what the URL of a Redis names: a server, the master of some Sentinels, or a cluster.
 
+use std::fs;
 use std::time::Duration;
 
 use forebay_config::{RedisServers, RedisUrl, Secret};
@@ -9,7 +10,7 @@ use redis::cluster_async::ClusterConnection;
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, IntoConnectionInfo as _,
-    RedisConnectionInfo, RedisError, TlsMode, Value,
+    RedisConnectionInfo, RedisError, TlsCertificates, TlsMode, Value,
 };
 
 /// How long each step to a connection may take.
@@ -49,7 +50,8 @@ impl Connector {
     ///
     /// # Errors
     ///
-    /// What the URL asks for cannot be had, such as TLS without any authorities to trust.
+    /// What the URL asks for cannot be had: the file with the authorities is not readable, or has
+    /// none.
     pub fn new(url: &RedisUrl, longest: Duration) -> Result<Self, RedisError> {
         let settings = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(STEP))
@@ -107,6 +109,12 @@ fn address(tls: bool, host: &str, port: u16) -> ConnectionAddr {
     }
 }
 
+/// The authorities to trust, unless they are those of the system.
+fn certificates(url: &RedisUrl) -> Result<Option<TlsCertificates>, RedisError> {
+    let Some(path) = &url.ca else { return Ok(None) };
+    Ok(Some(TlsCertificates { client_tls: None, root_cert: Some(fs::read(path)?) }))
+}
+
 fn one(url: &RedisUrl, address: ConnectionAddr) -> Result<Way, RedisError> {
     let mut settings = RedisConnectionInfo::default().set_db(i64::from(url.database));
     if let Some(user) = &url.user {
@@ -115,7 +123,11 @@ fn one(url: &RedisUrl, address: ConnectionAddr) -> Result<Way, RedisError> {
     if let Some(password) = &url.password {
         settings = settings.set_password(password.reveal());
     }
-    let client = Client::open(address.into_connection_info()?.set_redis_settings(settings))?;
+    let server = address.into_connection_info()?.set_redis_settings(settings);
+    let client = match certificates(url)? {
+        Some(certificates) => Client::build_with_tls(server, certificates)?,
+        None => Client::open(server)?,
+    };
     Ok(Way::One(Box::new(client)))
 }
 
@@ -133,6 +145,11 @@ fn sentinel(url: &RedisUrl, sentinels: &[(String, u16)], master: &str) -> Result
     }
     if let Some(password) = &url.password {
         builder = builder.set_client_to_redis_password(password.reveal());
+    }
+    if let Some(certificates) = certificates(url)? {
+        builder = builder
+            .set_client_to_redis_certificates(certificates.clone())
+            .set_client_to_sentinel_certificates(certificates);
     }
     builder.build().map(Box::new).map(Way::Sentinels)
 }
@@ -157,6 +174,9 @@ fn cluster(
     }
     if let Some(password) = url.password.as_ref().map(Secret::reveal) {
         builder = builder.password(password);
+    }
+    if let Some(certificates) = certificates(url)? {
+        builder = builder.certs(certificates);
     }
     builder.build().map(Box::new).map(Way::Cluster)
 }

@@ -294,3 +294,121 @@ impl Core {
 
 /// The longest time that a record is kept, in milliseconds: a year.
 const LONGEST_TTL: u64 = 365 * 24 * 60 * 60 * 1000;
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::key::{Key, Target};
+
+    fn digest(number: u8) -> KeyDigest {
+        let path = format!("/{number}");
+        Key::of(&Target::parse("http", "a.example", &path).unwrap()).digest()
+    }
+
+    /// A record of so many bytes, as far as the lane looks.
+    fn record(length: usize) -> Record {
+        Record { variant: None, pieces: Vec::new(), length, ttl: Duration::from_secs(1) }
+    }
+
+    /// What a lane has next; `None` if it would wait.
+    fn next(lane: &Lane) -> Option<Next> {
+        match pin!(lane.next()).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(next) => Some(next),
+            Poll::Pending => None,
+        }
+    }
+
+    fn lane() -> Lane {
+        let [lane, ..] = Lanes::default().0;
+        lane
+    }
+
+    #[test]
+    fn takes_one_record_that_is_too_large_and_no_further() {
+        let lane = lane();
+        assert!(lane.push(digest(0), Job::Set(record(MOST_BYTES + 1))));
+        assert!(!lane.push(digest(1), Job::Set(record(1))));
+        assert!(matches!(next(&lane), Some(Next::Do(..))));
+        assert!(lane.push(digest(1), Job::Set(record(1))));
+    }
+
+    #[test]
+    fn takes_so_many_records_and_no_more() {
+        let lane = lane();
+        let taken = (0..2 * MOST_JOBS).filter(|_| lane.push(digest(0), Job::Set(record(1))));
+        assert_eq!(taken.count(), MOST_JOBS);
+    }
+
+    #[test]
+    fn a_removal_that_is_asked_for_again_is_done_again() {
+        let lane = lane();
+        let mut told = lane.remove(digest(0)).unwrap();
+        let Some(Next::Remove(_, asked)) = next(&lane) else { panic!("it removes first") };
+        let mut again = lane.remove(digest(0)).unwrap();
+        lane.tried(digest(0), asked, true);
+        assert!(told.try_recv().is_err() && again.try_recv().is_err());
+        let Some(Next::Remove(_, asked)) = next(&lane) else { panic!("it removes again") };
+        lane.tried(digest(0), asked, true);
+        assert_eq!((told.try_recv(), again.try_recv()), (Ok(true), Ok(true)));
+        assert!(next(&lane).is_none());
+    }
+
+    #[test]
+    fn a_removal_that_fails_is_told_and_tried_again() {
+        let lane = lane();
+        let mut told = lane.remove(digest(0)).unwrap();
+        let Some(Next::Remove(_, asked)) = next(&lane) else { panic!("it removes first") };
+        lane.tried(digest(0), asked, false);
+        assert_eq!(told.try_recv(), Ok(false));
+        assert!(matches!(next(&lane), Some(Next::Remove(..))));
+    }
+
+    proptest! {
+        /// Of all that was set, that remains which was set after its last removal, in its order.
+        #[test]
+        fn no_record_outlives_a_removal(
+            steps in prop::collection::vec((0_u8..3, 0_u8..4), 0..60),
+        ) {
+            let lane = lane();
+            // What Redis has, and what it has to have: the number of the step that set it.
+            let (mut redis, mut expected) = (HashMap::new(), HashMap::new());
+            let run = |redis: &mut HashMap<_, _>| match next(&lane) {
+                Some(Next::Remove(digest, asked)) => {
+                    redis.remove(&digest);
+                    lane.tried(digest, asked, true);
+                    true
+                }
+                Some(Next::Do(digest, Job::Set(record))) => {
+                    redis.insert(digest, record.length);
+                    true
+                }
+                Some(Next::Do(_, Job::Release(_))) => true,
+                None => false,
+            };
+            for (number, (kind, key)) in steps.into_iter().enumerate() {
+                match kind {
+                    0 => {
+                        prop_assert!(lane.push(digest(key), Job::Set(record(number))));
+                        expected.insert(digest(key), number);
+                    }
+                    1 => {
+                        prop_assert!(lane.remove(digest(key)).is_some());
+                        expected.remove(&digest(key));
+                    }
+                    _ => {
+                        run(&mut redis);
+                    }
+                }
+            }
+            while run(&mut redis) {}
+            prop_assert_eq!(redis, expected);
+            prop_assert_eq!(lane.waiting().bytes, 0);
+            prop_assert!(*lane.idle.borrow());
+        }
+    }
+}
