@@ -31,6 +31,7 @@ mod precompressed;
 mod predictions;
 mod privacy;
 mod purge;
+mod purge_log;
 mod ranges;
 mod redis;
 mod redis_lease;

@@ -4,6 +4,7 @@ pub mod breaker;
 pub mod dictionaries;
 pub mod disk;
 pub mod lower;
+pub mod log;
 pub mod memory;
 pub mod position;
 pub mod purges;
