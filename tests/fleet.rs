@@ -9,9 +9,14 @@ async fn edge_at(origin: &Origin, url: &str) -> Edge {
     let cache = format!("memory = \"16MiB\"\nredis = {{ url = \"{url}\", timeout = \"1s\" }}");
     let edge = Setup::before(origin).cache(&cache).start().await;
     // It asks the origin until it is connected.
-    edge.has_logged(&format!("Redis at {url}: connected")).await;
-    edge.has_logged(&format!("Redis at {url}, for writing: connected")).await;
+    is_up(&edge).await;
     edge
+}
+
+/// Waits until `edge` can use its Redis.
+async fn is_up(edge: &Edge) {
+    let up = "forebay_tier_up{tier=\"redis\"}";
+    edge.metrics_until(|metrics| sample(metrics, up) > 0.0).await;
 }
 
 /// Three edges that share one Redis.
@@ -138,10 +143,8 @@ async fn a_redis_that_is_gone_takes_no_answer_away() {
     }
     redis.restart().await;
     // What was written while it was gone is not there; what comes is shared again.
-    for edge in [&one, &two] {
-        let up = "forebay_tier_up{tier=\"redis\"}";
-        edge.metrics_until(|metrics| sample(metrics, up) > 0.0).await;
-    }
+    is_up(&one).await;
+    is_up(&two).await;
     one.get("/c").await.answered(200, "stored");
     written(&one, 2).await;
     from_redis(two.get("/c").await.answered(200, "stored"));

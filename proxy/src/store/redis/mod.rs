@@ -157,10 +157,12 @@ impl Redis {
         self.core.lanes.settled().await;
     }
 
-    /// Whether a look-up would be made just now.
+    /// Whether a look-up would be made just now, and what is stored written.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        self.core.asking.link().is_some() && !self.core.breaker.is_resting(Instant::now())
+        let Core { asking, writing, .. } = &*self.core;
+        let is_connected = asking.link().is_some() && writing.link().is_some();
+        is_connected && !self.core.breaker.is_resting(Instant::now())
     }
 
     /// What it has counted.
