@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Edge, Gate, HOST, Origin, Reply, Request, Setup, run_forebay};
+use crate::support::{
+    Answer, Edge, Gate, HOST, Origin, Reply, Request, Setup, look_again, run_forebay, soon,
+};
 
 /// An origin that says how often it was asked, under two tags.
 async fn origin() -> Origin {
@@ -114,6 +116,27 @@ async fn an_answer_that_was_on_its_way_does_not_survive_a_purge() {
     assert_ne!(reply.text(), "0", "{reply}");
 }
 
+/// Demands what `expected` says of a receipt, whose count may come a little later.
+async fn check(edge: &Edge, receipt: &Reply, expected: Value) {
+    let read = |reply: &Reply| -> Value { serde_json::from_str(&reply.text()).unwrap() };
+    let mut receipt = read(receipt);
+    let id = receipt["id"].as_str().expect("an id").to_owned();
+    let counted = async {
+        while receipt.get("counting").is_some() {
+            look_again().await;
+            receipt = read(&edge.admin(&Request::get(&format!("/purge/{id}"))).await);
+        }
+    };
+    soon("the purge to be counted", counted).await;
+    let again = edge.admin(&Request::get(&format!("/purge/{id}"))).await;
+    assert_eq!(read(again.status(200)), receipt);
+    let receipt = receipt.as_object_mut().expect("a receipt");
+    for name in ["id", "when"] {
+        assert!(receipt.remove(name).is_some_and(|said| said.is_string()), "{name}");
+    }
+    assert_eq!(Value::Object(receipt.clone()), expected);
+}
+
 #[tokio::test]
 async fn a_receipt_tells_what_was_purged() {
     let origin = origin().await;
@@ -122,13 +145,15 @@ async fn a_receipt_tells_what_was_purged() {
     let url = format!("http://{HOST}/a");
     let receipt = purge(&edge, &json!({"url": url})).await;
     receipt.status(200).has("content-type", "application/json");
-    let receipt: Value = serde_json::from_str(&receipt.text()).unwrap();
-    assert_eq!(receipt, json!({"id": 1, "url": url, "mode": "soft", "count": 1}));
+    check(&edge, &receipt, json!({"url": url, "mode": "soft", "count": 1})).await;
+    edge.get("/c").await.status(200);
     let receipt = purge(&edge, &json!({"tag": "boots", "mode": "hard"})).await;
-    let receipt: Value = serde_json::from_str(&receipt.text()).unwrap();
-    assert_eq!(receipt, json!({"id": 2, "tag": "boots", "mode": "hard"}));
+    check(&edge, &receipt, json!({"tag": "boots", "mode": "hard", "count": 2})).await;
+    let receipt = purge(&edge, &json!({"tags": ["boots", "hats"]})).await;
+    check(&edge, &receipt, json!({"tags": ["boots", "hats"], "mode": "soft", "count": 0})).await;
     purge(&edge, &json!({"tags": "boots"})).await.status(400);
-    edge.metrics_until(|metrics| metrics.contains("forebay_purges_total 2\n")).await;
+    edge.metrics_until(|metrics| metrics.contains("forebay_purges_total 3\n")).await;
+    edge.metrics_until(|metrics| metrics.contains("forebay_stored_keys 0\n")).await;
 }
 
 #[tokio::test]
@@ -137,7 +162,20 @@ async fn only_who_knows_the_token_purges() {
     let edge = Setup::before(&origin).admin("token = \"of-sixteen-letters\"").start().await;
     edge.get("/a").await.status(200);
     purge(&edge, &json!({"all": true})).await.status(401);
+    edge.admin(&Request::get("/purge/1-0")).await.status(401);
     edge.get("/a").await.hit();
+}
+
+#[tokio::test]
+async fn a_receipt_that_nobody_has_is_not_found() {
+    let edge = Edge::before(&origin().await).await;
+    for (path, status) in
+        [("/purge/1-0", 404), ("/purge/x", 400), ("/purge/", 404), ("/purge/1-0/", 400)]
+    {
+        edge.admin(&Request::get(path)).await.status(status);
+    }
+    edge.admin(&Request::new("POST", "/purge/1-0")).await.status(405).has("allow", "GET, HEAD");
+    edge.admin(&Request::get("/purge")).await.status(405).has("allow", "POST");
 }
 
 #[tokio::test]

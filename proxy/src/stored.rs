@@ -59,13 +59,6 @@ impl TagHash {
         }
         Self(bytes)
     }
-
-    /// That of the cache group `name` of `site` (RFC 9875): no response can name one as its tag,
-    /// since no field has a zero byte.
-    #[must_use]
-    pub fn of_group(site: &str, name: &str) -> Self {
-        Self::of(&format!("{site}\0{name}"))
-    }
 }
 
 /// A stored response. Cloning shares head and body.

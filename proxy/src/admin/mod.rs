@@ -1,7 +1,7 @@
 //! The admin listener: what ops ask of a running edge. Never on the edge's own listener.
 
 mod explain;
-pub mod purge;
+mod purge;
 pub mod reload;
 mod stats;
 
@@ -79,8 +79,20 @@ enum Question {
     Metrics,
     Stats,
     Purge,
+    Receipt,
     Reload,
     Explain,
+}
+
+impl Endpoint {
+    /// What `path` has in place of the `{id}` of this one, or nothing where that has none; `None` if
+    /// it is another path.
+    fn id<'a>(&self, path: &'a str) -> Option<&'a str> {
+        match self.path.strip_suffix("{id}") {
+            Some(folder) => path.strip_prefix(folder).filter(|id| !id.is_empty()),
+            None => (path == self.path).then_some(""),
+        }
+    }
 }
 
 const READ: &str = "GET, HEAD";
@@ -95,6 +107,7 @@ const ENDPOINTS: &[Endpoint] = &[
     Endpoint { path: "/stats", allow: READ, open: false, question: Question::Stats },
     Endpoint { path: "/explain", allow: CHANGE, open: false, question: Question::Explain },
     Endpoint { path: "/purge", allow: CHANGE, open: false, question: Question::Purge },
+    Endpoint { path: "/purge/{id}", allow: READ, open: false, question: Question::Receipt },
     Endpoint { path: "/reload", allow: CHANGE, open: false, question: Question::Reload },
 ];
 
@@ -128,7 +141,7 @@ impl Admin {
         path: &str,
         fields: &HeaderMap,
     ) -> Result<Endpoint, Answer> {
-        let Some(endpoint) = ENDPOINTS.iter().find(|endpoint| endpoint.path == path) else {
+        let Some(endpoint) = ENDPOINTS.iter().find(|endpoint| endpoint.id(path).is_some()) else {
             let paths: Vec<&str> = ENDPOINTS.iter().map(|endpoint| endpoint.path).collect();
             let text = format!("there are {}", paths.join(", "));
             return Err(Answer::text(StatusCode::NOT_FOUND, &text));
@@ -149,8 +162,14 @@ impl Admin {
         Ok(*endpoint)
     }
 
-    /// Answers a request that was admitted, and has these fields and this body.
-    pub async fn answer(&self, endpoint: Endpoint, fields: &HeaderMap, body: &[u8]) -> Answer {
+    /// Answers a request that was admitted, and has this path, these fields and this body.
+    pub async fn answer(
+        &self,
+        endpoint: Endpoint,
+        path: &str,
+        fields: &HeaderMap,
+        body: &[u8],
+    ) -> Answer {
         match endpoint.question {
             Question::Health => Answer::text(StatusCode::OK, "alive"),
             Question::Readiness if self.ready.load(Ordering::Relaxed) => {
@@ -159,7 +178,10 @@ impl Admin {
             Question::Readiness => Answer::text(StatusCode::SERVICE_UNAVAILABLE, "not ready"),
             Question::Metrics => self.metrics(),
             Question::Stats => stats::answer(&self.shared, &self.observer),
-            Question::Purge => purge::answer(&self.shared, &self.observer, body).await,
+            Question::Purge => purge::answer(&self.shared, body).await,
+            Question::Receipt => {
+                purge::receipt(&self.shared, endpoint.id(path).unwrap_or_default())
+            }
             Question::Reload => self.reload().await,
             Question::Explain => explain::answer(&self.shared, fields, body),
         }
@@ -258,7 +280,7 @@ mod tests {
             .map(|value| (header::AUTHORIZATION, value.parse().unwrap()))
             .collect();
         match admin.admit(method, path, &fields) {
-            Ok(endpoint) => admin.answer(endpoint, &HeaderMap::new(), b"").await,
+            Ok(endpoint) => admin.answer(endpoint, path, &HeaderMap::new(), b"").await,
             Err(answer) => answer,
         }
     }

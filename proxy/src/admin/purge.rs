@@ -1,69 +1,31 @@
-//! `POST /purge`: takes back what is stored.
+//! `POST /purge`: takes back what is stored; `GET /purge/{id}`: what came of it.
 
-use forebay_config::Routes;
+use std::sync::Arc;
+use std::time::Duration;
+
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
 
 use super::Answer;
 use crate::edge::Shared;
-use crate::key::{Key, Target, TargetError, Url};
-use crate::observe::Observer;
-use crate::policy::decide;
-use crate::store::purges::{At, Group, Prefix, Purge};
+use crate::edge::purge::{Wish, Written};
+use crate::field::tags::MAX_TAGS;
+use crate::key::{Target, TargetError, Url};
+use crate::store::position::Position;
+use crate::store::purges::{Group, Prefix};
 use crate::stored::TagHash;
-use crate::time;
 
-/// A wish, as it is written: one of the first four, and how.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Written {
-    /// A URL, with its query.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
-    /// How URLs begin, or their paths on every host.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prefix: Option<String>,
-    /// A tag of the origin.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tag: Option<String>,
-    /// Everything.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub all: bool,
-    /// Whether it is gone, or still answers in place of an origin that fails.
-    #[serde(default)]
-    pub mode: Mode,
-}
-
-/// What becomes of what is purged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// It answers only in place of an origin that fails.
-    #[default]
-    Soft,
-    /// It is gone.
-    Hard,
-}
-
-/// What was purged.
-#[derive(Debug, Serialize)]
-struct Receipt {
-    /// A number of its own, of this edge since it began.
-    id: u64,
-    #[serde(flatten)]
-    purged: Written,
-    /// How many stored responses it was, where that is counted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    count: Option<usize>,
-}
+/// How long an answer waits until it is counted what was purged.
+const COUNTED_WITHIN: Duration = Duration::from_millis(50);
 
 /// Why a wish cannot be understood.
 #[derive(Debug, thiserror::Error)]
 enum Unclear {
     #[error("the body is no wish in JSON: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("say one of \"url\", \"prefix\", \"tag\" and \"all\": true")]
+    #[error("say one of \"url\", \"prefix\", \"tag\", \"tags\" and \"all\": true")]
     NotOne,
+    #[error("\"tags\" has {0}, and may have {MAX_TAGS}")]
+    TooMany(usize),
     #[error("{0:?} is no URL: say the whole of it, such as https://shop.example/a.css")]
     NoUrl(String),
     #[error("{0:?} is no prefix: https://shop.example/assets/ is one, and /assets/ on every host")]
@@ -72,69 +34,60 @@ enum Unclear {
     Target { url: String, source: TargetError },
 }
 
-/// What is to be purged.
-#[derive(Debug, PartialEq, Eq)]
-enum Wish {
-    Url(Target),
-    Group(Group),
-}
-
 /// Purges what this `body` wishes.
-pub(super) async fn answer(shared: &Shared, observer: &Observer, body: &[u8]) -> Answer {
+pub(super) async fn answer(shared: &Arc<Shared>, body: &[u8]) -> Answer {
     let read = || -> Result<(Written, Wish), Unclear> {
         let written: Written = serde_json::from_slice(body)?;
         let wish = wish(&written)?;
         Ok((written, wish))
     };
-    let (purged, wish) = match read() {
-        Ok(read) => read,
-        Err(unclear) => {
-            return Answer::text(StatusCode::BAD_REQUEST, &super::with_causes(&unclear));
+    match read() {
+        Ok((written, wish)) => {
+            let receipt = shared.purge(written, wish).await;
+            receipt.counted(COUNTED_WITHIN).await;
+            Answer::json(&*receipt)
         }
-    };
-    let mode = match purged.mode {
-        Mode::Soft => Purge::Soft,
-        Mode::Hard => Purge::Hard,
-    };
-    let at = At::Log(shared.store.purges().newest().next(time::now()));
-    let count = match wish {
-        Wish::Url(target) => {
-            let snapshot = shared.snapshot();
-            let keys = keys(&snapshot.settings.routes, &target);
-            let (count, rest) = shared.store.purge(&keys, mode, at);
-            rest.await;
-            Some(count)
-        }
-        Wish::Group(group) => {
-            shared.store.purge_group(group, mode, at);
-            None
-        }
-    };
-    log::info!("purged: {}", serde_json::json!(purged));
-    Answer::json(&Receipt { id: observer.purged(), purged, count })
+        Err(unclear) => Answer::text(StatusCode::BAD_REQUEST, &super::with_causes(&unclear)),
+    }
 }
 
-/// The keys under which something may be stored for `target`, each once.
-fn keys(routes: &Routes, target: &Target) -> Vec<Key> {
-    let mut keys: Vec<_> = decide::keys(routes, target).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    keys
+/// The receipt with this id.
+pub(super) fn receipt(shared: &Shared, id: &str) -> Answer {
+    let receipt = match id.parse::<Position>() {
+        Ok(id) => shared.receipts.of(id),
+        Err(error) => return Answer::text(StatusCode::BAD_REQUEST, &error.to_string()),
+    };
+    match receipt {
+        Some(receipt) => Answer::json(&*receipt),
+        None => {
+            let text =
+                format!("no purge {id} is known here: it is too long ago, or of another edge");
+            Answer::text(StatusCode::NOT_FOUND, &text)
+        }
+    }
 }
 
 fn wish(written: &Written) -> Result<Wish, Unclear> {
-    let Written { url, prefix, tag, all, mode: _ } = written;
-    match (url, prefix, tag, all) {
-        (Some(url), None, None, false) => {
+    let Written { url, prefix, tag, tags, all, mode: _ } = written;
+    let groups = |tags: &[String]| {
+        let groups = tags.iter().map(|tag| Group::Tag(TagHash::of(tag)));
+        Wish::Groups(groups.collect())
+    };
+    match (url, prefix, tag, tags.as_slice(), all) {
+        (Some(url), None, None, [], false) => {
             let is_whole = url.contains("://");
             is_whole.then_some(()).ok_or_else(|| Unclear::NoUrl(url.clone()))?;
-            target(url).map(Wish::Url)
+            target(url).map(|target| Wish::Urls(vec![target]))
         }
-        (None, Some(text), None, false) => {
-            prefix_of(text).map(|prefix| Wish::Group(Group::Prefix(prefix)))
+        (None, Some(text), None, [], false) => {
+            prefix_of(text).map(|prefix| Wish::Groups(vec![Group::Prefix(prefix)]))
         }
-        (None, None, Some(tag), false) => Ok(Wish::Group(Group::Tag(TagHash::of(tag)))),
-        (None, None, None, true) => Ok(Wish::Group(Group::All)),
+        (None, None, Some(tag), [], false) => Ok(groups(std::slice::from_ref(tag))),
+        (None, None, None, [_, ..], false) if tags.len() > MAX_TAGS => {
+            Err(Unclear::TooMany(tags.len()))
+        }
+        (None, None, None, tags @ [_, ..], false) => Ok(groups(tags)),
+        (None, None, None, [], true) => Ok(Wish::Groups(vec![Group::All])),
         _ => Err(Unclear::NotOne),
     }
 }
@@ -167,21 +120,24 @@ mod tests {
 
     fn prefix(site: Option<(&str, &str)>, path: &str) -> Wish {
         let site = site.map(|(scheme, authority)| (scheme.to_owned(), authority.to_owned()));
-        Wish::Group(Group::Prefix(Prefix { site, path: path.to_owned() }))
+        Wish::Groups(vec![Group::Prefix(Prefix { site, path: path.to_owned() })])
     }
 
     #[test]
     fn reads_what_is_to_be_purged() {
         let url = wished(r#"{"url": "https://Shop.example:443/a/../b?c=d#e"}"#);
         let expected = Target::parse("https", "shop.example", "/b?c=d").unwrap();
-        assert_eq!(url, Ok(Wish::Url(expected)));
+        assert_eq!(url, Ok(Wish::Urls(vec![expected])));
         let site = Some(("https", "shop.example"));
         assert_eq!(wished(r#"{"prefix": "https://shop.example"}"#), Ok(prefix(site, "/")));
         assert_eq!(wished(r#"{"prefix": "https://shop.example/a."}"#), Ok(prefix(site, "/a.")));
         assert_eq!(wished(r#"{"prefix": "/assets/"}"#), Ok(prefix(None, "/assets/")));
-        let tag = Wish::Group(Group::Tag(TagHash::of("one two")));
-        assert_eq!(wished(r#"{"tag": "one two", "mode": "hard"}"#), Ok(tag));
-        assert_eq!(wished(r#"{"all": true}"#), Ok(Wish::Group(Group::All)));
+        let tags = |tags: &[&str]| {
+            Ok(Wish::Groups(tags.iter().map(|tag| Group::Tag(TagHash::of(tag))).collect()))
+        };
+        assert_eq!(wished(r#"{"tag": "one two", "mode": "hard"}"#), tags(&["one two"]));
+        assert_eq!(wished(r#"{"tags": ["one", "two"]}"#), tags(&["one", "two"]));
+        assert_eq!(wished(r#"{"all": true}"#), Ok(Wish::Groups(vec![Group::All])));
     }
 
     #[test]
@@ -190,6 +146,8 @@ mod tests {
             ("{}", "say one of \"url\""),
             (r#"{"all": false}"#, "say one of"),
             (r#"{"all": true, "tag": "a"}"#, "say one of"),
+            (r#"{"tag": "a", "tags": ["b"]}"#, "say one of"),
+            (r#"{"tags": []}"#, "say one of"),
             (r#"{"url": "/a"}"#, "\"/a\" is no URL: say the whole of it"),
             (r#"{"url": "ftp://a/"}"#, "cannot be asked for"),
             (r#"{"prefix": "assets/"}"#, "is no prefix"),

@@ -12,6 +12,7 @@ mod follow;
 mod lookup;
 mod network_first;
 mod pass;
+pub mod purge;
 mod shared;
 mod snapshot;
 

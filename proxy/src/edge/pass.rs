@@ -22,7 +22,6 @@ use crate::policy::encode::Form;
 use crate::policy::sanitised::{NOT_FOR_CLIENTS, Sanitised};
 use crate::policy::{decide, forward, group, invalidate, passed_on, post};
 use crate::store::memory::Epoch;
-use crate::store::purges::{At, Group, Purge};
 use crate::stored::{Body, Stored, StoredHead};
 use crate::time::{self, Timestamp};
 
@@ -242,9 +241,7 @@ impl Passing {
             }
         }
         let names = group::outdated(&ask.method, response.status, &response.headers);
-        for group in group::of_origin(&names, target, &snapshot.settings.routes) {
-            shared.store.purge_group(Group::Tag(group), Purge::Hard, At::Here);
-        }
+        shared.invalidate_tagged(&group::of_origin(&names, target, &snapshot.settings.routes));
     }
 
     fn keep(

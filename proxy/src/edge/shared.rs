@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 
 use super::compress::Compressor;
 use super::dictionaries::Dictionaries;
+use super::purge::{Receipts, Sweeper};
 use super::snapshot::{Loaded, Snapshot};
 use crate::collapse::Flights;
 use crate::event::Failure;
@@ -45,6 +46,9 @@ pub struct Shared {
     pub compressor: Compressor,
     /// The bodies that clients may have as dictionaries.
     pub dictionaries: Dictionaries,
+    /// What was purged lately.
+    pub receipts: Receipts,
+    pub(super) sweeper: Sweeper,
 }
 
 impl Shared {
@@ -67,6 +71,8 @@ impl Shared {
             flights: Arc::new(Flights::new(memory / 4)),
             compressor: Compressor::default(),
             dictionaries: Dictionaries::new(memory / 16),
+            receipts: Receipts::default(),
+            sweeper: Sweeper::default(),
         })
     }
 

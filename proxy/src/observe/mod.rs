@@ -53,6 +53,7 @@ pub struct Meters {
     routes: HashMap<Arc<str>, RouteMeters>,
     no_route: RouteMeters,
     codings: CodingMeters,
+    purges: IntCounter,
 }
 
 /// What the store holds at the moment, read when the metrics are.
@@ -108,12 +109,6 @@ impl Observer {
         })
     }
 
-    /// Counts a purge, and gives the number of it.
-    pub fn purged(&self) -> u64 {
-        self.purges.inc();
-        self.purges.get()
-    }
-
     /// Counts that the settings were read again.
     pub fn reloaded(&self, applied: bool) {
         self.reloads.with_label_values(&[if applied { APPLIED } else { REFUSED }]).inc();
@@ -136,7 +131,8 @@ impl Observer {
             .map(|route| (Arc::clone(&route.name), self.family.of_route(&route.name)))
             .collect();
         let codings = self.family.codings().clone();
-        Meters { routes, no_route: self.family.of_route("-"), codings }
+        let purges = self.purges.clone();
+        Meters { routes, no_route: self.family.of_route("-"), codings, purges }
     }
 
     /// What content codings have saved, by route and coding.
@@ -174,6 +170,11 @@ impl Meters {
         if let (Some(coded), Some(route)) = (&answered.coded, &answered.route) {
             self.codings.count_answer(route, coded, answered.bytes);
         }
+    }
+
+    /// Counts a purge.
+    pub fn count_purge(&self) {
+        self.purges.inc();
     }
 
     /// Counts a body that has been put into a content coding.

@@ -29,13 +29,14 @@ impl AdminListener {
     async fn answer(&self, session: &mut ServerSession) -> Answer {
         let head = session.req_header();
         let fields = head.headers.clone();
-        let admitted = self.admin.admit(&head.method, head.uri.path(), &fields);
+        let path = head.uri.path().to_owned();
+        let admitted = self.admin.admit(&head.method, &path, &fields);
         let body = match admitted {
             Ok(endpoint) => body(session).await.map(|body| (endpoint, body)),
             Err(answer) => Err(answer),
         };
         match body {
-            Ok((endpoint, body)) => self.admin.answer(endpoint, &fields, &body).await,
+            Ok((endpoint, body)) => self.admin.answer(endpoint, &path, &fields, &body).await,
             Err(answer) => {
                 if !session.is_body_empty() {
                     // What is left of the body is not waited for.

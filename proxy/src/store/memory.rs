@@ -1,5 +1,7 @@
 //! Keeps stored responses in memory, bounded in bytes.
 
+mod sweep;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,6 +18,8 @@ use crate::field::coding::Coding;
 use crate::key::{Key, KeyDigest};
 use crate::stored::{Body, Coded, Stored, Versions};
 use crate::tally::{Gone, Holds, Tally};
+
+pub use sweep::Swept;
 
 /// How many invalidations are remembered, for answers that were on their way meanwhile.
 const REMEMBERED: u64 = 65_536;
@@ -106,12 +110,17 @@ impl Memory {
         if shelf.is_checked(newest) {
             return Some(shelf);
         }
+        self.hold(key, newest);
+        self.shelves.get(key)
+    }
+
+    /// Holds what is stored under `key` against the purges of groups up to `newest`.
+    fn hold(&self, key: &Key, newest: Position) {
         let of = |stored: &Stored| self.purges.purged(key, &stored.head);
         self.shelves.entry_by_ref(key).and_compute_with(|shelf| match shelf {
             None => Op::Nop,
             Some(shelf) => shelf.into_value().purged(newest, of).map_or(Op::Remove, Op::Put),
         });
-        self.shelves.get(key)
     }
 
     /// The present, to be noted before a request goes forward.
@@ -254,9 +263,9 @@ impl Memory {
     }
 
     /// Purges all of `group`, and what is on its way to it, in a time that does not depend on how
-    /// much that is: each is held against it when it is next looked up.
-    pub fn purge_group(&self, group: Group, purge: Purge, at: At) {
-        self.purges.note(group, purge, at);
+    /// much that is: each is held against it when it is next looked up. Says where it is noted.
+    pub fn purge_group(&self, group: Group, purge: Purge, at: At) -> Position {
+        self.purges.note(group, purge, at)
     }
 
     /// Lets nothing be stored under `key` that was asked for until now.

@@ -54,6 +54,18 @@ pub struct Prefix {
     pub path: String,
 }
 
+impl Group {
+    /// Whether a stored response with this `head`, under `key`, is of it.
+    #[must_use]
+    pub fn covers(&self, key: &Key, head: &StoredHead) -> bool {
+        match self {
+            Self::Tag(tag) => head.tags.contains(tag),
+            Self::Prefix(prefix) => prefix.covers(key),
+            Self::All => true,
+        }
+    }
+}
+
 impl Prefix {
     /// Whether the URL under `key` begins like this. Where the scheme or the host does not count for
     /// the key, it may: then it does.
@@ -167,13 +179,15 @@ impl Purges {
         Position::from_number(self.logged.load(Ordering::SeqCst))
     }
 
-    /// Notes that `group` is purged. What was asked for before now is meant in any case.
-    pub fn note(&self, group: Group, purge: Purge, at: At) {
+    /// Notes that `group` is purged, and says where. What was asked for before now is meant in any
+    /// case.
+    pub fn note(&self, group: Group, purge: Purge, at: At) -> Position {
         let mut notes = self.lock();
         let place = self.place(at);
         notes.note(group, purge, place);
         self.newest_group.store(place.number(), Ordering::SeqCst);
         self.reach(place, at);
+        place
     }
 
     /// Notes the same of what is stored under `keys`.

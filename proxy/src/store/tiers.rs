@@ -11,7 +11,8 @@ use tokio::sync::OnceCell;
 
 use super::disk::Disk;
 use super::lower::Lower;
-use super::memory::{Epoch, Memory, Outdated};
+use super::memory::{Epoch, Memory, Outdated, Swept};
+use super::position::Position;
 use super::purges::{At, Group, Purge, Purges};
 use super::redis::{Guard, Lease, Redis, Turn};
 use super::shelf::{self, Shelf};
@@ -300,9 +301,15 @@ impl Tiers {
     }
 
     /// Purges all of `group`, and what is on its way to it, at the position `at`, in a time that does
-    /// not depend on how much that is: each is held against it when it is next looked up.
-    pub fn purge_group(&self, group: Group, purge: Purge, at: At) {
-        self.memory.purge_group(group, purge, at);
+    /// not depend on how much that is: each is held against it when it is next looked up. Says where
+    /// it is noted.
+    pub fn purge_group(&self, group: Group, purge: Purge, at: At) -> Position {
+        self.memory.purge_group(group, purge, at)
+    }
+
+    /// Holds all that memory has against the notes of `purges`, as [`Memory::sweep`] does.
+    pub fn sweep(&self, purges: &mut [Swept]) {
+        self.memory.sweep(purges);
     }
 
     /// Notes that `stored` was read, so that it is let go if that failed.

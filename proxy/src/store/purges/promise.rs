@@ -80,10 +80,15 @@ impl Logged {
         let prefix = |path: &str| Group::Prefix(Prefix { site: None, path: path.to_owned() });
         match what {
             0 | 1 => drop(memory.purge(&[key(what)], purge, at)),
-            2 | 3 => memory.purge_group(Group::Tag(TagHash::of(PATHS[what - 2].1)), purge, at),
-            4 => memory.purge_group(prefix("/a"), purge, at),
-            5 => memory.purge_group(prefix("/"), purge, at),
-            _ => memory.purge_group(Group::All, purge, at),
+            _ => {
+                let group = match what {
+                    2 | 3 => Group::Tag(TagHash::of(PATHS[what - 2].1)),
+                    4 => prefix("/a"),
+                    5 => prefix("/"),
+                    _ => Group::All,
+                };
+                memory.purge_group(group, purge, at);
+            }
         }
     }
 }
