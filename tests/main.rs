@@ -32,6 +32,7 @@ mod predictions;
 mod privacy;
 mod purge;
 mod purge_log;
+mod purge_method;
 mod ranges;
 mod redis;
 mod redis_lease;

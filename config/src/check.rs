@@ -217,6 +217,7 @@ fn server(server: &options::Server) -> Option<Server> {
         upgrade_socket: value(&server.upgrade_socket),
         watch: value(&server.watch)?,
         debug_secret: value(&server.debug_secret),
+        purge_from: server.purge_from.as_ref()?.value.0.iter().map(|it| it.value.0).collect(),
     })
 }
 

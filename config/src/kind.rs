@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use toml::de::DeValue;
 
 use crate::decode::{Decoder, Node, Printed, Text, Value, Written, shown};
@@ -195,6 +196,19 @@ impl Value for Reference {
 
     fn shape() -> Shape {
         Shape::Text(Some(text::NAME_PATTERN))
+    }
+}
+
+/// An address, or a block of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Network(pub(crate) IpNet);
+
+impl Text for Network {
+    const EXPECTED: &'static str = "an IP address or a block such as \"10.0.0.0/8\"";
+    const PATTERN: &'static str = "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$";
+
+    fn read(text: &str) -> Result<Self, Unread> {
+        text::read_network(text).map(Self)
     }
 }
 

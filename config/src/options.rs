@@ -11,7 +11,7 @@ use crate::host::HostPattern;
 use crate::include::Patterns;
 use crate::kind::{
     Answers, ByStatus, Bytes, HostOverride, InMainFile, Language, LintNumber, List, MediaType,
-    Name, Named, OneOrMany, Reason, Reference, Threads, Token, Variants, Version, Wait,
+    Name, Named, Network, OneOrMany, Reason, Reference, Threads, Token, Variants, Version, Wait,
 };
 use crate::name::NamePattern;
 use crate::pattern::PathPattern;
@@ -236,6 +236,16 @@ options! {
         /// that was looked up and the route, and where that stands. The origin never sees the
         /// field. Left out, nobody is told.
         debug_secret: Secret = Optional, example r#""${FOREBAY_DEBUG_SECRET}""#;
+        /// The addresses from which `PURGE` may come, and blocks of them. The address is that of
+        /// the connection: what `X-Forwarded-For` says does not count, so behind a proxy name no
+        /// block that has the proxy, or all of its clients may purge.
+        ///
+        /// `PURGE /path` takes back what is stored for that URL by `http` and `https`, in all its
+        /// variants. With `Surrogate-Key: TAG TAG` or `Cache-Tag: TAG, TAG` it takes back what has
+        /// one of these tags instead. It is purged softly, or with `Forebay-Purge: hard` for good.
+        /// Whoever else asks gets 403. With `[]`, `PURGE` goes to the origin as any method does.
+        purge_from: List<Network, 0, 256> = Default("[]"),
+            example r#"["127.0.0.1", "10.0.0.0/8"]"#;
     }
 
     /// How the responses of a route are cached.

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use crate::name::NamePattern;
 use crate::pattern::PathPatterns;
@@ -283,6 +285,18 @@ pub struct Server {
     pub watch: bool,
     /// What a client sends to be told the key and more.
     pub debug_secret: Option<Secret>,
+    /// From where `PURGE` may come; none at all leaves the method to the origin.
+    pub purge_from: Vec<IpNet>,
+}
+
+impl Server {
+    /// Whether `PURGE` may come from `address`.
+    #[must_use]
+    pub fn may_purge(&self, address: IpAddr) -> bool {
+        // A listener on `[::]` sees the addresses of IPv4 as some of IPv6.
+        let address = address.to_canonical();
+        self.purge_from.iter().any(|network| network.contains(&address))
+    }
 }
 
 /// What is asked first, the cache or the origin.

@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::{self, Write as _};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use crate::settings::OriginServer;
 
@@ -147,6 +149,22 @@ pub(crate) fn read_address(text: &str) -> Result<SocketAddr, Unread> {
         };
         Unread::because(reason)
     })
+}
+
+/// Reads an IP address, or a block of them as in `10.0.0.0/8`.
+pub(crate) fn read_network(text: &str) -> Result<IpNet, Unread> {
+    let unread = |error: &dyn fmt::Display| Unread::because(error.to_string());
+    let Some((address, _)) = text.split_once('/') else {
+        let address: IpAddr = text.parse().map_err(|error| unread(&error))?;
+        return Ok(IpNet::from(address.to_canonical()));
+    };
+    address.parse::<IpAddr>().map_err(|error| unread(&error))?;
+    let network: IpNet = text.parse().map_err(|error| unread(&error))?;
+    if network.trunc() != network {
+        let whole = network.trunc();
+        return Err(Unread::because(format!("the block that it lies in is \"{whole}\"")));
+    }
+    Ok(network)
 }
 
 /// Reads the URL of an origin server: scheme, host and optional port.
@@ -339,6 +357,26 @@ mod tests {
         let server = read_server(text).unwrap();
         assert_eq!((server.tls, server.host.as_str(), server.port), (tls, host, port), "{text}");
         assert_eq!(server.to_string(), written);
+    }
+
+    #[test]
+    fn reads_addresses_and_blocks_of_them() {
+        for (text, written) in [
+            ("127.0.0.1", "127.0.0.1/32"),
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("0.0.0.0/0", "0.0.0.0/0"),
+            ("::1", "::1/128"),
+            ("FD00::/8", "fd00::/8"),
+            ("::ffff:10.0.0.1", "10.0.0.1/32"),
+        ] {
+            let network = read_network(text).map(|network| network.to_string());
+            assert_eq!(network.as_deref(), Ok(written), "{text}");
+        }
+        for text in ["", "10", "10.0.0.0/33", "10.0.0.0/", "::/129", "localhost", "[::1]", " ::1"] {
+            assert!(read_network(text).is_err(), "{text}");
+        }
+        let unread = read_network("10.0.0.1/8").unwrap_err().to_string();
+        assert!(unread.contains("10.0.0.0/8"), "{unread}");
     }
 
     #[test]

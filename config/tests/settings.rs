@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use forebay_config::{
     Coding, Compress, Field, HostPattern, Mismatch, Need, Policy, RedisServers, Route,
-    RouteRequest, Secret, SetCookie, Settings, Strategy, TtlMode, covers, declared, parse,
+    RouteRequest, Secret, Server, SetCookie, Settings, Strategy, TtlMode, covers, declared, parse,
 };
 use proptest::prelude::*;
 
@@ -550,6 +550,21 @@ fn no_restart_is_needed_for_the_same_in_other_words_nor_for_anything_else() {
     check_restart("", "[admin]\ntoken = \"another\"\n[server]\nwatch = true", &[]);
     check_restart("", "[cache]\nmax_object = \"1MiB\"\n[policies.api]\nttl = \"1s\"", &[]);
     check_restart("", "[origins.more]\nservers = [\"http://a\"]", &[]);
+}
+
+#[test]
+fn who_may_purge_is_told_by_its_address() {
+    let server = |from: &str| read(&format!("{MINIMAL}\n[server]\npurge_from = {from}")).server;
+    let may = |server: &Server, address: &str| server.may_purge(address.parse().unwrap());
+    let nobody = server("[]");
+    assert!(!may(&nobody, "127.0.0.1") && !may(&nobody, "::1"));
+    let some = server(r#"["127.0.0.1", "10.0.0.0/8", "fd00::/8"]"#);
+    for address in ["127.0.0.1", "10.1.2.3", "fd00::7", "::ffff:10.1.2.3"] {
+        assert!(may(&some, address), "{address}");
+    }
+    for address in ["127.0.0.2", "11.0.0.1", "::1", "fe80::7", "::ffff:11.0.0.1"] {
+        assert!(!may(&some, address), "{address}");
+    }
 }
 
 #[test]

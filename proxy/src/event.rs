@@ -124,6 +124,8 @@ pub enum Detail {
     NoRoute,
     /// The request is malformed.
     BadRequest,
+    /// `PURGE` from an address that `server.purge_from` does not have.
+    PurgeRefused,
 }
 
 impl Detail {
@@ -163,6 +165,7 @@ impl Detail {
             Self::OriginClosed => "origin-closed",
             Self::NoRoute => "no-route",
             Self::BadRequest => "bad-request",
+            Self::PurgeRefused => "purge-refused",
         }
     }
 }

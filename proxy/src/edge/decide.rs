@@ -64,15 +64,11 @@ const BROKEN_SETTINGS: Refusal =
 /// Why it is refused.
 pub(super) fn read(snapshot: &Arc<Snapshot>, session: &mut Session) -> Result<Asked, Refusal> {
     join_cookies(session.req_header_mut())?;
-    check(session)?;
+    let target = target_of(session)?;
     let has_body = !session.as_mut().is_body_empty();
-    let tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
-    let scheme = if tls { "https" } else { "http" };
+    let scheme = scheme_of(session);
     let address = session.client_addr().and_then(|address| address.as_inet()).map(|at| at.ip());
     let head = session.req_header();
-    // Before HTTP/1.1 there was one host to an address.
-    let listener = (head.version == Version::HTTP_10).then(|| session.server_addr()).flatten();
-    let target = target(head, scheme, listener.map(ToString::to_string).as_deref())?;
     let request =
         decide::Request { target: &target, method: &head.method, fields: &head.headers, has_body };
     let decision = decide::decide(&snapshot.settings.routes, &request).ok_or(NO_ROUTE)?;
@@ -94,6 +90,24 @@ pub(super) fn read(snapshot: &Arc<Snapshot>, session: &mut Session) -> Result<As
     rewrite(session.req_header_mut(), &edits)?;
     let snapshot = Arc::clone(snapshot);
     Ok(Asked { snapshot, ask, plan, target, key, client, route, origin })
+}
+
+/// What the request that `session` has received asks for, if its head is sound.
+///
+/// # Errors
+///
+/// Why it is refused.
+pub(super) fn target_of(session: &Session) -> Result<Target, Refusal> {
+    check(session)?;
+    let head = session.req_header();
+    // Before HTTP/1.1 there was one host to an address.
+    let listener = (head.version == Version::HTTP_10).then(|| session.server_addr()).flatten();
+    target(head, scheme_of(session), listener.map(ToString::to_string).as_deref())
+}
+
+fn scheme_of(session: &Session) -> &'static str {
+    let tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+    if tls { "https" } else { "http" }
 }
 
 /// Makes `edits` in the head, so that all that is decided later sees what was decided here.

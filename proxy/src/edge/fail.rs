@@ -73,9 +73,18 @@ pub(super) async fn refuse(
     if status.is_server_error() {
         warn!("answered {} for {}", status.as_u16(), session.request_summary());
     }
-    let text = format!("{status}\n");
+    say(session, context, status, ("text/plain; charset=utf-8", format!("{status}\n"))).await
+}
+
+/// Answers with `status` and a text of the media type `kind`, which nobody stores.
+pub(super) async fn say(
+    session: &mut Session,
+    context: &Context,
+    status: StatusCode,
+    (kind, text): (&str, String),
+) -> Result<(), BError> {
     let mut head = ResponseHeader::build(status, Some(6))?;
-    head.insert_header(header::CONTENT_TYPE, "text/plain; charset=utf-8")?;
+    head.insert_header(header::CONTENT_TYPE, kind)?;
     head.insert_header(header::CONTENT_LENGTH, text.len().to_string())?;
     head.insert_header(header::CACHE_CONTROL, "no-store")?;
     deliver::sign(&mut head, context)?;

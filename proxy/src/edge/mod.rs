@@ -98,6 +98,10 @@ impl ProxyHttp for Edge {
         downstream::head_is_whole(session);
         let secret = context.snapshot.settings.server.debug_secret.as_ref();
         let discloses = disclose::shows(session.req_header_mut(), secret);
+        if purge::method::is_meant(session, context) {
+            purge::method::answer(&self.shared, session, context).await?;
+            return Ok(true);
+        }
         let asked = match decide::read(&context.snapshot, session) {
             Ok(asked) => asked,
             Err(refusal) => {

@@ -135,6 +135,13 @@ pub fn explain(
         }
     };
     let Question { method, fields, has_body, .. } = question;
+    if method == "PURGE" && !settings.server.purge_from.is_empty() {
+        let mut out = blank(question, target.to_string());
+        "the edge answers PURGE by itself: it purges for the addresses of server.purge_from, and \
+         answers 403 to all others"
+            .clone_into(&mut out.because);
+        return out;
+    }
     let request = Request { target, method, fields, has_body: *has_body };
     let routes = &settings.routes;
     let mut out = blank(question, target.to_string());

@@ -142,6 +142,7 @@ impl Subject<'_> {
             Detail::OriginClosed => "the origin closed before its answer was whole",
             Detail::NoRoute => "no route takes this request",
             Detail::BadRequest => "the request is malformed",
+            Detail::PurgeRefused => "server.purge_from does not have the address of who asks",
         };
         fixed.to_owned()
     }

@@ -46,6 +46,7 @@ impl Subject<'_> {
                  backslashes or capitals that the routes do not have"
             }
             Detail::NoRoute => "write a route that takes it",
+            Detail::PurgeRefused => "add the address to server.purge_from",
             Detail::Status
             | Detail::Method
             | Detail::RequestNoStore

@@ -1,5 +1,7 @@
-//! Purges what is stored, for who asks on the admin listener, and keeps the receipts.
+//! Purges what is stored, for who asks on the admin listener or with the method `PURGE`, and keeps
+//! the receipts.
 
+pub(super) mod method;
 mod receipts;
 mod sweep;
 

@@ -107,7 +107,7 @@ mod tests {
         keep(&memory, "/0", "even");
         memory.sweep(&mut purges);
         assert_eq!(purges.map(|purge| purge.count), [499, 11, 0]);
-        assert_eq!(memory.keys(), 501);
+        assert_eq!(memory.holds().entries, 501);
         assert!(memory.look_up(&key("/991")).unwrap().newest().unwrap().head.freshness.withdrawn);
         assert!(!memory.look_up(&key("/0")).unwrap().newest().unwrap().head.freshness.withdrawn);
     }
