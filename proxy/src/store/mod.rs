@@ -3,8 +3,8 @@
 pub mod breaker;
 pub mod dictionaries;
 pub mod disk;
-pub mod lower;
 pub mod log;
+pub mod lower;
 pub mod memory;
 pub mod position;
 pub mod purges;

@@ -1,6 +1,8 @@
 //! The entries of the stream that a fleet of edges shares: the commands that write and read them,
 //! and what the replies say.
 
+use std::time::Duration;
+
 use redis::{Cmd, Value, cmd};
 
 use super::file::Event;
@@ -55,7 +57,7 @@ pub(super) fn last(stream: &str) -> Cmd {
 }
 
 /// Reads up to `most` entries after `after`, and waits for one if there is none.
-pub(super) fn read(stream: &str, after: Position, most: usize, wait: std::time::Duration) -> Cmd {
+pub(super) fn read(stream: &str, after: Position, most: usize, wait: Duration) -> Cmd {
     let mut command = cmd("XREAD");
     let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     command.arg("COUNT").arg(most).arg("BLOCK").arg(wait);
@@ -63,34 +65,34 @@ pub(super) fn read(stream: &str, after: Position, most: usize, wait: std::time::
     command
 }
 
-/// The entries in the reply to [`read`]; nothing if it is none.
-pub(super) fn read_entries(reply: Value) -> Option<Vec<Entry>> {
-    let stream = match reply {
-        Value::Nil => return Some(Vec::new()),
-        Value::Map(mut streams) => streams.pop()?.1,
-        Value::Array(mut streams) => match streams.pop()? {
-            Value::Array(mut named) => named.pop()?,
-            _ => return None,
-        },
-        _ => return None,
-    };
-    entries(stream)
+/// A reply is not what was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Strange;
+
+/// The entries in the reply to [`read`].
+pub(super) fn read_entries(reply: Value) -> Result<Vec<Entry>, Strange> {
+    if let Value::Nil = reply {
+        return Ok(Vec::new());
+    }
+    if let Value::Map(mut streams) = reply {
+        return entries(streams.pop().ok_or(Strange)?.1);
+    }
+    let stream = array(reply)?.pop().ok_or(Strange)?;
+    entries(array(stream)?.pop().ok_or(Strange)?)
 }
 
-/// The entries in the reply to [`first`] and [`last`]; nothing if it is none.
-pub(super) fn entries(reply: Value) -> Option<Vec<Entry>> {
-    let Value::Array(entries) = reply else { return None };
+/// The entries in the reply to [`first`] and [`last`].
+pub(super) fn entries(reply: Value) -> Result<Vec<Entry>, Strange> {
     let entry = |entry| {
-        let Value::Array(parts) = entry else { return None };
-        let [id, fields] = <[Value; 2]>::try_from(parts).map_or(None, Some)?;
-        Some((position(&id)?, event(fields)))
+        let [id, fields] = <[Value; 2]>::try_from(array(entry)?).map_err(|_parts| Strange)?;
+        Ok((position(&id)?, event(fields)))
     };
-    entries.into_iter().map(entry).collect()
+    array(reply)?.into_iter().map(entry).collect()
 }
 
 /// The position that an id says.
-pub(super) fn position(id: &Value) -> Option<Position> {
-    text(id)?.parse().map_or(None, Some)
+pub(super) fn position(id: &Value) -> Result<Position, Strange> {
+    text(id)?.parse().map_err(|_no_position| Strange)
 }
 
 /// What the fields of an entry say. What nobody here understands may be any purge.
@@ -116,31 +118,33 @@ fn event(fields: Value) -> Event {
 
 /// The pairs of text in a hash, or in the fields of an entry; what is not text has no letters.
 pub(super) fn pairs(reply: Value) -> Vec<(String, String)> {
-    let pair = |name: &Value, value: &Value| text(name).zip(text(value));
-    match reply {
-        Value::Map(pairs) => pairs.iter().filter_map(|(name, value)| pair(name, value)).collect(),
-        Value::Array(parts) => {
-            let pairs = parts.as_chunks::<2>().0.iter();
-            pairs.filter_map(|[name, value]| pair(name, value)).collect()
-        }
-        _ => Vec::new(),
+    let letters = |value: &Value| text(value).unwrap_or_else(|Strange| String::new());
+    let pair = |name: &Value, value: &Value| (letters(name), letters(value));
+    if let Value::Map(pairs) = reply {
+        return pairs.iter().map(|(name, value)| pair(name, value)).collect();
     }
+    let parts = array(reply).unwrap_or_else(|Strange| Vec::new());
+    parts.as_chunks::<2>().0.iter().map(|[name, value]| pair(name, value)).collect()
 }
 
 /// The time in the reply to `TIME`.
-pub(super) fn time(reply: &Value) -> Option<Timestamp> {
-    let Value::Array(parts) = reply else { return None };
-    let mut numbers = parts.iter().map(|part| text(part)?.parse::<i64>().map_or(None, Some));
-    let (seconds, micros) = (numbers.next()??, numbers.next()??);
-    Some(Timestamp::from_millis(seconds.saturating_mul(1000).saturating_add(micros / 1000)))
+pub(super) fn time(reply: Value) -> Result<Timestamp, Strange> {
+    let [seconds, micros] = <[Value; 2]>::try_from(array(reply)?).map_err(|_parts| Strange)?;
+    let number = |value| text(value)?.parse::<i64>().map_err(|_no_number| Strange);
+    let millis = number(&seconds)?.saturating_mul(1000).saturating_add(number(&micros)? / 1000);
+    Ok(Timestamp::from_millis(millis))
 }
 
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::BulkString(bytes) => String::from_utf8(bytes.clone()).map_or(None, Some),
-        Value::SimpleString(text) => Some(text.clone()),
-        _ => None,
+fn array(value: Value) -> Result<Vec<Value>, Strange> {
+    if let Value::Array(parts) = value { Ok(parts) } else { Err(Strange) }
+}
+
+fn text(value: &Value) -> Result<String, Strange> {
+    if let Value::SimpleString(text) = value {
+        return Ok(text.clone());
     }
+    let Value::BulkString(bytes) = value else { return Err(Strange) };
+    String::from_utf8(bytes.clone()).map_err(|_no_text| Strange)
 }
 
 #[cfg(test)]
@@ -204,11 +208,11 @@ mod tests {
     #[test]
     fn reads_replies_of_both_protocols() {
         let of = || Value::Array(vec![entry(&["begin", ""])]);
-        let expected = Some(vec![("7-1".parse().unwrap(), Event::Floor)]);
+        let expected = Ok(vec![("7-1".parse().unwrap(), Event::Floor)]);
         let old = Value::Array(vec![Value::Array(vec![bulk("forebay:purges"), of()])]);
         assert_eq!(read_entries(old), expected);
         assert_eq!(read_entries(Value::Map(vec![(bulk("forebay:purges"), of())])), expected);
-        assert_eq!(read_entries(Value::Nil), Some(Vec::new()));
+        assert_eq!(read_entries(Value::Nil), Ok(Vec::new()));
     }
 
     #[test]
@@ -219,13 +223,13 @@ mod tests {
             Value::Array(vec![Value::Int(1)]),
             Value::Array(vec![Value::Array(vec![bulk("7-1")])]),
         ] {
-            assert_eq!(entries(strange.clone()), None, "{strange:?}");
-            assert_eq!(read_entries(strange.clone()), None, "{strange:?}");
-            assert_eq!(time(&strange), None, "{strange:?}");
+            assert_eq!(entries(strange.clone()), Err(Strange), "{strange:?}");
+            assert_eq!(read_entries(strange.clone()), Err(Strange), "{strange:?}");
+            assert_eq!(time(strange.clone()), Err(Strange), "{strange:?}");
         }
         let nameless = Value::Array(vec![bulk("7"), Value::Array(vec![])]);
-        assert_eq!(entries(Value::Array(vec![nameless])), None);
+        assert_eq!(entries(Value::Array(vec![nameless])), Err(Strange));
         let now = Value::Array(vec![bulk("12"), bulk("345678")]);
-        assert_eq!(time(&now), Some(Timestamp::from_millis(12_345)));
+        assert_eq!(time(now), Ok(Timestamp::from_millis(12_345)));
     }
 }

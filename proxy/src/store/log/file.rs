@@ -4,6 +4,7 @@
 //! that was being written when everything stopped: nobody was told that it was done.
 
 use std::collections::HashSet;
+use std::error::Error;
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
@@ -54,17 +55,13 @@ impl Line {
         Ok(format!("{:016x} {text}\n", xxh3_64(text.as_bytes())))
     }
 
-    fn parse(line: &str) -> Option<(Position, Event)> {
-        let (sum, text) = line.split_once(' ')?;
+    fn parse(line: &[u8]) -> Result<(Position, Event), Box<dyn Error>> {
+        let (sum, text) = std::str::from_utf8(line)?.split_once(' ').ok_or("no checksum")?;
         if sum != format!("{:016x}", xxh3_64(text.as_bytes())) {
-            return None;
+            return Err("another checksum".into());
         }
-        let line: Self = match serde_json::from_str(text) {
-            Ok(line) => line,
-            Err(_unread) => return None,
-        };
-        let position = line.at.parse().map_or(None, Some)?;
-        Some((position, line.event))
+        let line: Self = serde_json::from_str(text)?;
+        Ok((line.at.parse()?, line.event))
     }
 }
 
@@ -80,8 +77,7 @@ pub(super) fn parse(
     let lines = text.get(..whole).unwrap_or_default().split_inclusive(|byte| *byte == b'\n');
     for (number, line) in (1..).zip(lines) {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let line = std::str::from_utf8(line).map_or(None, Line::parse);
-        let (position, event) = line.ok_or(Broken::Line(number))?;
+        let (position, event) = Line::parse(line).map_err(|_cause| Broken::Line(number))?;
         if position <= last {
             return Err(Broken::Order(number));
         }
@@ -191,7 +187,8 @@ mod tests {
             let text = printed(&events);
             let cut = text.len().saturating_sub(torn);
             let (read, length) = parse(&text.as_bytes()[..cut], Position::START).unwrap();
-            prop_assert!(length <= cut && text[..length].ends_with(['\n']) || length == 0);
+            let whole = &text.as_bytes()[..length];
+            prop_assert!(length <= cut && (whole.is_empty() || whole.ends_with(b"\n")));
             prop_assert_eq!(&events[..read.len()], read);
         }
 
@@ -201,13 +198,10 @@ mod tests {
             prop_assume!(!text.is_empty());
             let at = at % text.len();
             text[at] ^= flip;
-            match parse(&text, Position::START) {
-                // Only the end of the last line may be taken for a torn one.
-                Ok((read, _)) => {
-                    prop_assert_eq!(at, text.len() - 1);
-                    prop_assert_eq!(&events[..events.len() - 1], read);
-                }
-                Err(_) => {}
+            // Only the end of the last line may be taken for a torn one.
+            if let Ok((read, _)) = parse(&text, Position::START) {
+                prop_assert_eq!(at, text.len() - 1);
+                prop_assert_eq!(&events[..events.len() - 1], read);
             }
         }
 

@@ -19,6 +19,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
+use super::entry::Strange;
 use super::local::Local;
 use super::wish::Wish;
 use super::{Taking, entry, with_causes};
@@ -58,6 +59,12 @@ pub enum Unreachable {
     /// It answers, and not what it was asked.
     #[error("the Redis of the log answers what nobody can read")]
     Strange,
+}
+
+impl From<Strange> for Unreachable {
+    fn from(Strange: Strange) -> Self {
+        Self::Strange
+    }
 }
 
 /// Which edges have done a purge.
@@ -128,7 +135,7 @@ impl Fleet {
         taking: &Taking<'_>,
     ) -> Result<Position, Unreachable> {
         let reply = self.ask(&entry::append(&self.stream, &self.edge, wish, MOST_ENTRIES)).await?;
-        let id = entry::position(&reply).ok_or(Unreachable::Strange)?;
+        let id = entry::position(&reply)?;
         let mut progress = self.progress.subscribe();
         let done = timeout(PATIENCE, progress.wait_for(|progress| progress.read >= id)).await;
         if done.is_err() {
@@ -145,13 +152,13 @@ impl Fleet {
         let mut edges = Edges::default();
         let mut gone = Vec::new();
         for (edge, said) in entry::pairs(said) {
-            let said = said.split_once(' ');
-            let read = said.and_then(|(read, _)| read.parse::<Position>().map_or(None, Some));
-            let seen = said.and_then(|(_, seen)| seen.parse::<i64>().map_or(None, Some));
-            let seen = Timestamp::from_millis(seen.unwrap_or(0));
+            let (read, seen) = said.split_once(' ').unwrap_or_default();
+            // What nobody can read is of an edge that was never seen.
+            let seen = Timestamp::from_millis(seen.parse().unwrap_or(0));
+            let read = read.parse().unwrap_or(Position::START);
             if seen.after(GONE) < now {
                 gone.push(edge);
-            } else if read.is_some_and(|read| read >= id) {
+            } else if read >= id {
                 edges.applied.push(edge);
             } else if seen.after(AWAY) >= now {
                 edges.waiting.push(edge);
@@ -260,11 +267,11 @@ impl Fleet {
     /// Begins the log anew, behind all that this edge has read. Says where.
     async fn begin(&self, link: &mut Link) -> Result<Position, Unreachable> {
         let now = asked(link, &redis::cmd("TIME")).await?;
-        let now = entry::time(&now).ok_or(Unreachable::Strange)?;
+        let now = entry::time(now)?;
         let begin = entry::begin(&self.stream, &self.edge, self.read().next(now));
         let reply = asked(link, &begin).await?;
         warn!("the log of purges begins anew: what was stored before is dropped");
-        entry::position(&reply).ok_or(Unreachable::Strange)
+        Ok(entry::position(&reply)?)
     }
 
     /// Reads some entries, or waits for one, and does what they say.
@@ -272,7 +279,7 @@ impl Fleet {
         let read = self.read();
         let command = entry::read(&self.stream, read, BATCH, WAIT);
         let reply = timeout(WAIT + PATIENCE, link.ask(&command)).await??;
-        let entries = entry::read_entries(reply).ok_or(Unreachable::Strange)?;
+        let entries = entry::read_entries(reply)?;
         if entries.is_empty() {
             let last = self.one(link, &entry::last(&self.stream)).await?;
             return if last == Some(read) { Ok(()) } else { Err(Unreachable::Elsewhere) };
@@ -292,7 +299,7 @@ impl Fleet {
     /// Tells the others how far this edge is.
     async fn tell(&self, link: &mut Link) -> Result<(), Unreachable> {
         let now = asked(link, &redis::cmd("TIME")).await?;
-        let now = entry::time(&now).ok_or(Unreachable::Strange)?;
+        let now = entry::time(now)?;
         let said = format!("{} {}", self.read(), now.as_millis());
         asked(link, redis::cmd("HSET").arg(&self.applied).arg(&self.edge).arg(said)).await?;
         Ok(())
@@ -300,12 +307,12 @@ impl Fleet {
 
     /// Where the one entry is that `command` asks for.
     async fn one(&self, link: &mut Link, command: &Cmd) -> Result<Option<Position>, Unreachable> {
-        let entries = entry::entries(asked(link, command).await?).ok_or(Unreachable::Strange)?;
+        let entries = entry::entries(asked(link, command).await?)?;
         Ok(entries.first().map(|(at, _)| *at))
     }
 
     async fn now(&self) -> Result<Timestamp, Unreachable> {
-        entry::time(&self.ask(&redis::cmd("TIME")).await?).ok_or(Unreachable::Strange)
+        Ok(entry::time(self.ask(&redis::cmd("TIME")).await?)?)
     }
 
     /// Sends a command that somebody waits for. Where the connection is lost, another is made once.

@@ -120,13 +120,10 @@ impl Local {
             }
             Err(cause) => cause,
         };
-        match cause.kind() {
-            io::ErrorKind::NotFound => {}
-            io::ErrorKind::InvalidData => {
-                let path = self.path.display();
-                warn!("{path}: begun anew, and what is stored is dropped: {cause}");
-            }
-            _ => return Err(cause),
+        if cause.kind() == io::ErrorKind::InvalidData {
+            warn!("{}: begun anew, and what is stored is dropped: {cause}", self.path.display());
+        } else if cause.kind() != io::ErrorKind::NotFound {
+            return Err(cause);
         }
         self.replace(vec![(self.last.next(now), Event::Floor)])?;
         self.open()

@@ -87,7 +87,7 @@ enum Place {
     /// With this edge.
     Alone(Alone),
     /// In Redis.
-    Fleet(Fleet),
+    Fleet(Box<Fleet>),
 }
 
 impl PurgeLog {
@@ -96,7 +96,7 @@ impl PurgeLog {
     #[must_use]
     pub fn new(redis: Option<&forebay_config::Redis>, file: Option<PathBuf>) -> Self {
         let place = match redis {
-            Some(redis) => Place::Fleet(Fleet::new(redis, file)),
+            Some(redis) => Place::Fleet(Box::new(Fleet::new(redis, file))),
             None => Place::Alone(Alone::new(file)),
         };
         Self { place }
