@@ -97,7 +97,7 @@ pub(super) fn position(id: &Value) -> Result<Position, Strange> {
 
 /// What the fields of an entry say. What nobody here understands may be any purge.
 fn event(fields: Value) -> Event {
-    let fields = pairs(fields);
+    let Ok(fields) = pairs(fields) else { return Event::Purge(Wish::all(Mode::Hard)) };
     let value = |name: &str| fields.iter().find(|(other, _)| other == name).map(|(_, value)| value);
     if value(BEGIN).is_some() {
         return Event::Floor;
@@ -116,15 +116,15 @@ fn event(fields: Value) -> Event {
     Event::Purge(wish.unwrap_or_else(|| Wish::all(Mode::Hard)))
 }
 
-/// The pairs of text in a hash, or in the fields of an entry; what is not text has no letters.
-pub(super) fn pairs(reply: Value) -> Vec<(String, String)> {
-    let letters = |value: &Value| text(value).unwrap_or_else(|Strange| String::new());
-    let pair = |name: &Value, value: &Value| (letters(name), letters(value));
+/// The pairs of text in a hash, or in the fields of an entry.
+pub(super) fn pairs(reply: Value) -> Result<Vec<(String, String)>, Strange> {
+    let pair = |name: &Value, value: &Value| Ok((text(name)?, text(value)?));
     if let Value::Map(pairs) = reply {
         return pairs.iter().map(|(name, value)| pair(name, value)).collect();
     }
-    let parts = array(reply).unwrap_or_else(|Strange| Vec::new());
-    parts.as_chunks::<2>().0.iter().map(|[name, value]| pair(name, value)).collect()
+    let parts = array(reply)?;
+    let (pairs, []) = parts.as_chunks::<2>() else { return Err(Strange) };
+    pairs.iter().map(|[name, value]| pair(name, value)).collect()
 }
 
 /// The time in the reply to `TIME`.

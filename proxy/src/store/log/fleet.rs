@@ -151,7 +151,7 @@ impl Fleet {
         let said = self.ask(redis::cmd("HGETALL").arg(&self.applied)).await?;
         let mut edges = Edges::default();
         let mut gone = Vec::new();
-        for (edge, said) in entry::pairs(said) {
+        for (edge, said) in entry::pairs(said)? {
             let (read, seen) = said.split_once(' ').unwrap_or_default();
             // What nobody can read is of an edge that was never seen.
             let seen = Timestamp::from_millis(seen.parse().unwrap_or(0));
