@@ -153,7 +153,8 @@ async fn a_receipt_tells_what_was_purged() {
     check(&edge, &receipt, json!({"tags": ["boots", "hats"], "mode": "soft", "count": 0})).await;
     purge(&edge, &json!({"tags": "boots"})).await.status(400);
     edge.metrics_until(|metrics| metrics.contains("forebay_purges_total 3\n")).await;
-    edge.metrics_until(|metrics| metrics.contains("forebay_tier_entries{tier=\"memory\"} 0\n")).await;
+    edge.metrics_until(|metrics| metrics.contains("forebay_tier_entries{tier=\"memory\"} 0\n"))
+        .await;
 }
 
 #[tokio::test]

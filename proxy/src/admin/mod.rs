@@ -180,7 +180,7 @@ impl Admin {
             Question::Stats => stats::answer(&self.shared, &self.observer),
             Question::Purge => purge::answer(&self.shared, body).await,
             Question::Receipt => {
-                purge::receipt(&self.shared, endpoint.id(path).unwrap_or_default())
+                purge::receipt(&self.shared, endpoint.id(path).unwrap_or_default()).await
             }
             Question::Reload => self.reload().await,
             Question::Explain => explain::answer(&self.shared, fields, body),

@@ -6,7 +6,8 @@ use clap::Args;
 
 use super::running::Running;
 use super::{Refusal, say};
-use crate::edge::purge::{Mode, Written};
+use crate::edge::purge::Written;
+use crate::store::log::Mode;
 
 /// What stands below the options in the help.
 const EXAMPLES: &str = "\
@@ -58,7 +59,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Refusal> {
     let Arguments { wish: Wish { url, prefix, tag, all }, hard, config, admin } = arguments;
     let edge = Running::of(admin.as_deref(), config.as_deref())?;
     let mode = if hard { Mode::Hard } else { Mode::Soft };
-    let wish = Written { url, prefix, tag, tags: Vec::new(), all, mode };
+    let wish = Written { url, prefix, tag, all, mode, ..Written::default() };
     say(&edge.post("/purge", "application/json", &wish)?);
     Ok(())
 }

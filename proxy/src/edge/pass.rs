@@ -233,7 +233,7 @@ impl Passing {
         }
     }
 
-    fn invalidate(&self, shared: &Shared, response: &ResponseHeader) {
+    fn invalidate(&self, shared: &Arc<Shared>, response: &ResponseHeader) {
         let Asked { ask, target, snapshot, .. } = &self.asked;
         for target in invalidate::targets(&ask.method, target, response.status, &response.headers) {
             for key in decide::keys(&snapshot.settings.routes, &target) {

@@ -15,6 +15,7 @@ use crate::origin::{Connections, SetupError};
 use crate::policy::decide::Decision;
 use crate::policy::rest::Turn;
 use crate::store::disk::{self, Disk};
+use crate::store::log::PurgeLog;
 use crate::store::redis::{self, Redis};
 use crate::store::shelf::Shelf;
 use crate::store::tiers::Tiers;
@@ -155,7 +156,9 @@ fn store(settings: &forebay_config::Cache) -> Result<Tiers, NoShared> {
             }
         });
     }
-    Ok(Tiers::new(settings.memory, disk.transpose()?, redis))
+    let file = settings.disk.as_ref().map(|disk| disk.path.join("purges.log"));
+    let log = PurgeLog::new(settings.redis.as_ref(), file);
+    Ok(Tiers::new(settings.memory, disk.transpose()?, redis, log))
 }
 
 #[cfg(test)]

@@ -158,6 +158,7 @@ pub fn run(plan: Plan, started: &dyn Fn(&Addresses)) -> Result<(), StartError> {
         let _within = behind.enter();
         Arc::new(Shared::new(plan.loaded, &observer)?)
     };
+    behind.spawn(Arc::clone(&shared).follow_log());
     let reloader = Reloader::new(Arc::clone(&shared), Arc::clone(&observer), plan.reader);
     let reloader = Arc::new(reloader);
     let conf = || configuration(settings);

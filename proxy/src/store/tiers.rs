@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, header};
 use tokio::runtime::Handle;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use super::disk::Disk;
+use super::log::PurgeLog;
 use super::lower::Lower;
 use super::memory::{Epoch, Memory, Outdated, Swept};
 use super::position::Position;
@@ -25,6 +26,9 @@ use crate::tally::{Fault, Gone, TierState};
 /// How many look-ups below memory may be shared at once; those past it are made each for itself.
 const MOST_SHARED: usize = 65_536;
 
+/// How many invalidations may wait for the log; further ones hold on this edge, until it ends.
+const MOST_LOGGING: usize = 64;
+
 /// How long a stop waits for what is on its way to the tiers below memory.
 const SETTLE: Duration = Duration::from_secs(5);
 
@@ -36,6 +40,9 @@ pub struct Tiers {
     lower: Vec<Arc<dyn Lower>>,
     /// The one of these that edges share.
     redis: Option<Redis>,
+    log: PurgeLog,
+    /// How many invalidations may wait for the log.
+    logging: Arc<Semaphore>,
     loads: Mutex<HashMap<Load, Arc<OnceCell<Option<Stored>>>>>,
     /// Where the rest of removals is done.
     runtime: Handle,
@@ -60,7 +67,7 @@ impl Tiers {
     /// Memory for `capacity` bytes above the others. To be called in the runtime where what has to be
     /// done behind is done.
     #[must_use]
-    pub fn new(capacity: u64, disk: Option<Disk>, redis: Option<Redis>) -> Self {
+    pub fn new(capacity: u64, disk: Option<Disk>, redis: Option<Redis>, log: PurgeLog) -> Self {
         let mut lower: Vec<Arc<dyn Lower>> = Vec::new();
         lower.extend(disk.map(|disk| Arc::new(disk) as Arc<dyn Lower>));
         lower.extend(redis.clone().map(|redis| Arc::new(redis) as Arc<dyn Lower>));
@@ -68,6 +75,8 @@ impl Tiers {
             memory: Memory::new(capacity),
             lower,
             redis,
+            log,
+            logging: Arc::new(Semaphore::new(MOST_LOGGING)),
             loads: Mutex::default(),
             runtime: Handle::current(),
         }
@@ -101,6 +110,10 @@ impl Tiers {
         names: &[HeaderName],
         most: usize,
     ) -> Option<(Stored, Tier)> {
+        // What is there may be purged, and this edge does not know it yet.
+        if !self.log.is_caught_up() {
+            return None;
+        }
         let epoch = self.memory.epoch();
         for (depth, lower) in self.lower.iter().enumerate() {
             // What this edge has seen changed, another may have stored before that.
@@ -333,6 +346,25 @@ impl Tiers {
         self.memory.changed(key)
     }
 
+    /// The log of purges.
+    #[must_use]
+    pub const fn log(&self) -> &PurgeLog {
+        &self.log
+    }
+
+    /// Leave to have an invalidation logged behind; nothing if too many wait for that.
+    #[must_use]
+    pub fn logging(&self) -> Option<OwnedSemaphorePermit> {
+        let permit = Arc::clone(&self.logging).try_acquire_owned();
+        permit.map_or(None, Some)
+    }
+
+    /// Where what nobody waits for is done.
+    #[must_use]
+    pub const fn behind(&self) -> &Handle {
+        &self.runtime
+    }
+
     /// What was purged.
     #[must_use]
     pub const fn purges(&self) -> &Arc<Purges> {
@@ -384,7 +416,8 @@ impl Tiers {
         names: &[HeaderName],
         most: usize,
     ) -> Turns {
-        let Some(redis) = self.redis.as_ref().filter(|_| !self.memory.was_invalidated(key)) else {
+        let is_open = self.log.is_caught_up() && !self.memory.was_invalidated(key);
+        let Some(redis) = self.redis.as_ref().filter(|_| is_open) else {
             return Turns::Ask(None);
         };
         let epoch = self.memory.epoch();

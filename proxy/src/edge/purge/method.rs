@@ -7,13 +7,11 @@ use http::{HeaderMap, HeaderName, StatusCode};
 use pingora::BError;
 use pingora::proxy::Session;
 
-use super::{Mode, Wish, Written};
+use super::{Mode, Purged, What, Wish};
 use crate::edge::{Context, Shared, decide, fail};
 use crate::event::Detail;
 use crate::field::tags;
 use crate::key::Target;
-use crate::store::purges::Group;
-use crate::stored::TagHash;
 
 /// The field that says how.
 const FOREBAY_PURGE: HeaderName = HeaderName::from_static("forebay-purge");
@@ -49,8 +47,8 @@ pub(in crate::edge) async fn answer(
         wish(&session.req_header().headers, &target)
             .map_err(|why| refused(StatusCode::BAD_REQUEST, Detail::BadRequest, why))
     };
-    let (written, wish) = match read() {
-        Ok(read) => read,
+    let wish = match read() {
+        Ok(wish) => wish,
         Err((status, detail, text)) => {
             context.trail.detail = Some(detail);
             session.set_keepalive(None);
@@ -61,10 +59,23 @@ pub(in crate::edge) async fn answer(
         // Its body says nothing, and is not waited for.
         session.set_keepalive(None);
     }
-    let receipt = shared.purge(written, wish).await;
-    receipt.counted(COUNTED_WITHIN).await;
-    let text = serde_json::to_string_pretty(&*receipt).unwrap_or_else(|error| error.to_string());
-    fail::say(session, context, StatusCode::OK, ("application/json", text + "\n")).await
+    let (status, text) = match shared.purge(wish).await {
+        Ok(Purged { receipt: Some(receipt), untold: None }) => {
+            receipt.counted(COUNTED_WITHIN).await;
+            let text = serde_json::to_string_pretty(&*receipt);
+            (StatusCode::OK, text.unwrap_or_else(|error| error.to_string()))
+        }
+        Ok(Purged { receipt: None, untold: None }) => (StatusCode::OK, "{}".to_owned()),
+        Ok(Purged { untold: Some(untold), .. }) => {
+            let text = serde_json::json!({ "error": untold.to_string() }).to_string();
+            (StatusCode::SERVICE_UNAVAILABLE, text)
+        }
+        Err(unclear) => {
+            let text = serde_json::json!({ "error": unclear.to_string() }).to_string();
+            (StatusCode::BAD_REQUEST, text)
+        }
+    };
+    fail::say(session, context, status, ("application/json", text + "\n")).await
 }
 
 /// What a request with `fields` for `target` wants to be purged.
@@ -72,7 +83,7 @@ pub(in crate::edge) async fn answer(
 /// # Errors
 ///
 /// Why that cannot be understood.
-fn wish(fields: &HeaderMap, target: &Target) -> Result<(Written, Wish), &'static str> {
+fn wish(fields: &HeaderMap, target: &Target) -> Result<Wish, &'static str> {
     let mode = match fields.get(&FOREBAY_PURGE).map(http::HeaderValue::as_bytes) {
         None | Some(b"soft") => Mode::Soft,
         Some(b"hard") => Mode::Hard,
@@ -84,15 +95,14 @@ fn wish(fields: &HeaderMap, target: &Target) -> Result<(Written, Wish), &'static
         // Who purges does so from within, and seldom by the scheme that clients come by.
         let other = Target::parse(other, target.authority(), rest)
             .map_err(|_malformed| "the request is malformed")?;
-        let written = Written { url: Some(target.to_string()), mode, ..Written::default() };
-        return Ok((written, Wish::Urls(vec![target.clone(), other])));
+        let what = [target, &other].map(|target| What::Url(target.to_string())).into();
+        return Ok(Wish { what, mode });
     }
     let tags: Vec<String> = tags::tags(fields).into_iter().map(String::from).collect();
     if tags.is_empty() || tags.len() == tags::MAX_TAGS {
         return Err("name from 1 to 127 tags in Surrogate-Key or Cache-Tag");
     }
-    let groups = tags.iter().map(|tag| Group::Tag(TagHash::of(tag))).collect();
-    Ok((Written { tags, mode, ..Written::default() }, Wish::Groups(groups)))
+    Ok(Wish { what: tags.into_iter().map(What::Tag).collect(), mode })
 }
 
 #[cfg(test)]
@@ -104,15 +114,9 @@ mod tests {
         let target = Target::parse("http", "a.example:81", "/b?c").unwrap();
         let name = HeaderName::from_static;
         let fields = lines.iter().map(|(field, value)| (name(field), value.parse().unwrap()));
-        let (written, wish) = wish(&fields.collect(), &target)?;
-        let what = match wish {
-            Wish::Urls(urls) => urls.iter().map(ToString::to_string).collect(),
-            Wish::Groups(groups) => {
-                assert_eq!(groups.len(), written.tags.len());
-                written.tags
-            }
-        };
-        Ok((what.join(" "), written.mode))
+        let Wish { what, mode } = wish(&fields.collect(), &target)?;
+        let what: Vec<_> = what.iter().map(|what| what.parts().1).collect();
+        Ok((what.join(" "), mode))
     }
 
     #[track_caller]

@@ -4,129 +4,112 @@
 pub(super) mod method;
 mod receipts;
 mod sweep;
+mod written;
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use forebay_config::Routes;
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 pub use receipts::{Receipt, Receipts};
 pub use sweep::Sweeper;
+pub use written::{NotOne, Written};
 
 use super::Shared;
 use crate::key::{Key, Target};
 use crate::policy::decide;
+use crate::store::log::{Apply, Logged, Meaning, Mode, Unclear, Untold, What, Wish};
 use crate::store::position::Position;
 use crate::store::purges::{At, Group, Purge};
 use crate::stored::TagHash;
 use crate::time;
 
-/// A wish, as it is written: one of the first five, and how.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Written {
-    /// A URL, with its query.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
-    /// How URLs begin, or their paths on every host.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prefix: Option<String>,
-    /// A tag of the origin.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tag: Option<String>,
-    /// Several of them; one is enough.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tags: Vec<String>,
-    /// Everything.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub all: bool,
-    /// Whether it is gone, or still answers in place of an origin that fails.
-    #[serde(default)]
-    pub mode: Mode,
-}
-
-impl Written {
-    /// About how many bytes it takes.
-    fn length(&self) -> usize {
-        let Self { url, prefix, tag, tags, all: _, mode: _ } = self;
-        let texts = [url, prefix, tag].into_iter().flatten().chain(tags);
-        texts.map(|text| text.len() + size_of::<String>()).sum()
-    }
-}
-
-/// What becomes of what is purged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// It answers only in place of an origin that fails.
-    #[default]
-    Soft,
-    /// It is gone.
-    Hard,
-}
-
-impl From<Mode> for Purge {
-    fn from(mode: Mode) -> Self {
-        match mode {
-            Mode::Soft => Self::Soft,
-            Mode::Hard => Self::Hard,
-        }
-    }
-}
-
-/// What is to be purged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wish {
-    /// What is stored for these.
-    Urls(Vec<Target>),
-    /// What is of one of these.
-    Groups(Vec<Group>),
+/// What came of a purge that was asked for here.
+#[derive(Debug)]
+pub struct Purged {
+    /// The receipt; nothing if so many others came meanwhile that it is not kept any more.
+    pub receipt: Option<Arc<Receipt>>,
+    /// Why it is not all that was wished for.
+    pub untold: Option<Untold>,
 }
 
 impl Shared {
-    /// Purges what `wish` says, which was `written` so. What is purged by its URL is gone below memory
-    /// when this is done.
-    pub async fn purge(self: &Arc<Self>, written: Written, wish: Wish) -> Arc<Receipt> {
-        let purge = Purge::from(written.mode);
-        let when = time::now();
-        log::info!("purged: {}", serde_json::json!(written));
+    /// Purges what `wish` says, on this edge and on those that share its log. What is purged by its
+    /// URL is gone below memory when this is done.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be understood what is wished for; nothing is purged then.
+    pub async fn purge(self: &Arc<Self>, wish: Wish) -> Result<Purged, Unclear> {
+        let done = self.store.log().purge(wish, self).await?;
         self.snapshot().meters.count_purge();
-        let (sender, count) = watch::channel(None);
-        let keep = |id| self.receipts.keep(Receipt { id, purged: written, when, count });
-        match wish {
-            Wish::Urls(targets) => {
-                let at = self.store.purges().newest().next(when);
-                let keys = keys(&self.snapshot().settings.routes, &targets);
-                let (count, rest) = self.store.purge(&keys, purge, At::Log(at));
-                sender.send_replace(Some(count));
-                let receipt = keep(at);
-                rest.await;
-                receipt
-            }
-            Wish::Groups(groups) => {
-                let groups = self.purge_groups(groups, purge);
-                let receipt = keep(groups.last().map_or(Position::START, |(_, at)| *at));
-                sweep::sweep(self, groups, sender);
-                receipt
-            }
-        }
+        Ok(Purged { receipt: self.receipts.of(done.id), untold: done.untold })
     }
 
-    /// Invalidates what has one of `tags`, since something changed that it depends on.
-    pub(super) fn invalidate_tagged(&self, tags: &[String]) {
+    /// Invalidates what has one of `tags`, since something changed that it depends on: here at once,
+    /// and then as the log has it, so that it does not come back from another edge or after a
+    /// restart.
+    pub(super) fn invalidate_tagged(self: &Arc<Self>, tags: &[String]) {
+        if tags.is_empty() {
+            return;
+        }
         for tag in tags {
             self.store.purge_group(Group::Tag(TagHash::of(tag)), Purge::Hard, At::Here);
         }
+        let Some(turn) = self.store.logging() else { return };
+        let what = tags.iter().cloned().map(What::Tag).collect();
+        let shared = Arc::clone(self);
+        self.store.behind().spawn(async move {
+            let _turn = turn;
+            match shared.store.log().purge(Wish { what, mode: Mode::Hard }, &shared).await {
+                Ok(done) => {
+                    if let Some(untold) = done.untold {
+                        log::warn!("Cache-Group-Invalidation: {untold}");
+                    }
+                }
+                Err(unclear) => log::warn!("Cache-Group-Invalidation: {unclear}"),
+            }
+        });
     }
 
-    /// Purges `groups`, and says where each is noted.
-    fn purge_groups(&self, groups: Vec<Group>, purge: Purge) -> Vec<(Group, Position)> {
-        let note = |group: Group| {
-            let at = At::Log(self.store.purges().newest().next(time::now()));
-            (group.clone(), self.store.purge_group(group, purge, at))
-        };
-        groups.into_iter().map(note).collect()
+    /// Does what the log of purges says, as long as there is anything to read.
+    pub async fn follow_log(self: Arc<Self>) {
+        self.store.log().follow(&self).await;
+    }
+}
+
+#[async_trait]
+impl Apply for Arc<Shared> {
+    async fn purge(&self, Logged { id, at, wish, meanings }: Logged) {
+        let purge = Purge::from(wish.mode);
+        let purged = Written::from(&wish);
+        log::info!("purge {id}: {}", serde_json::json!(purged));
+        let (sender, count) = watch::channel(None);
+        self.receipts.keep(Receipt { id, purged, when: time::now(), count });
+        let (mut targets, mut groups) = (Vec::new(), Vec::new());
+        for meaning in meanings {
+            match meaning {
+                Meaning::Target(target) => targets.push(target),
+                Meaning::Group(group) => groups.push(group),
+            }
+        }
+        let keys = keys(&self.snapshot().settings.routes, &targets);
+        let (count, rest) = self.store.purge(&keys, purge, at);
+        let groups: Vec<(Group, Position)> = groups
+            .into_iter()
+            .map(|group| (group.clone(), self.store.purge_group(group, purge, at)))
+            .collect();
+        if groups.is_empty() {
+            sender.send_replace(Some(count));
+        } else {
+            sweep::sweep(self, groups, sender);
+        }
+        rest.await;
+    }
+
+    async fn forget(&self, floor: Position) {
+        self.store.purges().raise_floor(floor);
     }
 }
 

@@ -126,8 +126,9 @@ async fn keeps_nothing_of_what_is_removed() {
     let folder = TempDir::new().unwrap();
     let disk = open(&folder, ROOMY).await;
     let response = stored("x", &[], &HeaderMap::new());
+    let other = large();
     for _ in 0..30 {
-        disk.save(&key("/b"), &large());
+        disk.save(&key("/b"), &other);
         disk.save(&key("/a"), &response);
         let (a, b) = (disk.remove(&key("/a")), disk.remove(&key("/b")));
         b.await;
@@ -435,7 +436,7 @@ async fn check_newest(disk: &Disk, newest: &Newest) {
         let key = key(&format!("/{path}"));
         let Some(stored) = disk.load(&key, &fields, &[]).await else { continue };
         let text = String::from_utf8(whole(&stored.body)).unwrap();
-        let number: usize = text.trim_end().parse().unwrap();
+        let number: usize = text.split(' ').next().unwrap().parse().unwrap();
         let may = [newest.get(&(path, None)), newest.get(&(path, Some(tongue)))];
         assert!(may.contains(&Some(&number)), "{path} {tongue} {number} {newest:?}");
     }

@@ -15,6 +15,7 @@ use forebay_config::RedisUrl;
 use log::{info, warn};
 use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
 use ring::rand::{SecureRandom as _, SystemRandom};
+use serde::Serialize;
 use tokio::sync::{Mutex, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
@@ -68,7 +69,7 @@ impl From<Strange> for Unreachable {
 }
 
 /// Which edges have done a purge.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Edges {
     /// Those that have.
     pub applied: Vec<String>,
@@ -137,8 +138,8 @@ impl Fleet {
         let reply = self.ask(&entry::append(&self.stream, &self.edge, wish, MOST_ENTRIES)).await?;
         let id = entry::position(&reply)?;
         let mut progress = self.progress.subscribe();
-        let done = timeout(PATIENCE, progress.wait_for(|progress| progress.read >= id)).await;
-        if done.is_err() {
+        let done = async { progress.wait_for(|progress| progress.read >= id).await.is_ok() };
+        if !timeout(PATIENCE, done).await.unwrap_or(false) {
             // It is read later, and done again.
             taking.purge(id, wish, super::At::Here).await;
         }
