@@ -148,8 +148,10 @@ impl RedisCluster {
         let has_it = |line: &&str| {
             line.split(' ').skip(8).any(|range| {
                 let (first, last) = range.split_once('-').unwrap_or((range, range));
-                let bounds = first.parse::<u16>().ok().zip(last.parse::<u16>().ok());
-                bounds.is_some_and(|(first, last)| (first..=last).contains(&slot))
+                match (first.parse::<u16>(), last.parse::<u16>()) {
+                    (Ok(first), Ok(last)) => (first..=last).contains(&slot),
+                    (Err(_), _) | (_, Err(_)) => false,
+                }
             })
         };
         let line = slots.lines().find(has_it).expect("each slot has a master");
