@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use crate::support::{Answer, Edge, Origin, RedisServer, Reply, Request, Setup, sample};
+use serde_json::{Value, json};
+
+use crate::support::{
+    Answer, Edge, HOST, Origin, RedisServer, Reply, Request, Setup, look_again, sample, soon,
+};
 
 /// An edge of the fleet that shares the Redis at `url`.
 async fn edge_at(origin: &Origin, url: &str) -> Edge {
@@ -145,7 +149,103 @@ async fn a_redis_that_is_gone_takes_no_answer_away() {
     // What was written while it was gone is not there; what comes is shared again.
     is_up(&one).await;
     is_up(&two).await;
+    // One that was not used has not noticed yet that its connection is gone.
+    for number in 0.. {
+        let path = format!("/c{number}");
+        origin.answers(&path, Answer::cached("stored", "max-age=60"));
+        one.get(&path).await.answered(200, "stored");
+        let metrics = one.admin(&Request::get("/metrics")).await.text();
+        if sample(&metrics, "forebay_tier_stores_total{tier=\"redis\"}") > 1.0 {
+            break;
+        }
+        look_again().await;
+    }
     one.get("/c").await.answered(200, "stored");
-    written(&one, 2).await;
+    written(&one, 3).await;
     from_redis(two.get("/c").await.answered(200, "stored"));
+}
+
+async fn purge(edge: &Edge, wish: &Value) -> Value {
+    let reply = edge.admin(&Request::new("POST", "/purge").body(&wish.to_string())).await;
+    serde_json::from_str(&reply.status(200).text()).expect("the receipt is JSON")
+}
+
+/// Asks `edge` for the receipt with this id until no edge has yet to do what it says.
+async fn done_everywhere(edge: &Edge, id: &str) -> Value {
+    let asked = async {
+        loop {
+            let reply = edge.admin(&Request::get(&format!("/purge/{id}"))).await;
+            let receipt: Value = serde_json::from_str(&reply.text()).unwrap_or_default();
+            if receipt["edges"]["waiting"].as_array().is_some_and(Vec::is_empty) {
+                return receipt;
+            }
+            look_again().await;
+        }
+    };
+    soon("all edges to have purged", asked).await
+}
+
+#[tokio::test]
+async fn a_purge_is_done_by_all_edges_and_says_so() {
+    for wish in [
+        json!({"url": format!("http://{HOST}/a")}),
+        json!({"tag": "shoes", "mode": "hard"}),
+        json!({"prefix": "/"}),
+    ] {
+        let origin = Origin::start().await;
+        origin.answers_by("/a", |request| {
+            Answer::cached(&request.earlier.to_string(), "max-age=60")
+                .field("Surrogate-Key", "shoes")
+        });
+        let (_redis, edges) = fleet(&origin).await;
+        edges[0].get("/a").await.answered(200, "0");
+        written(&edges[0], 1).await;
+        for edge in &edges {
+            edge.get("/a").await.answered(200, "0").hit();
+        }
+        let receipt = purge(&edges[0], &wish).await;
+        assert_eq!(receipt["count"], 1, "{receipt}");
+        let id = receipt["id"].as_str().expect("it has an id").to_owned();
+        for edge in &edges {
+            let receipt = done_everywhere(edge, &id).await;
+            assert_eq!(receipt["edges"]["applied"].as_array().map(Vec::len), Some(3), "{receipt}");
+        }
+        for edge in &edges {
+            edge.get("/a").await.answered(200, "1");
+        }
+        assert_eq!(origin.count("/a"), 2, "{wish}");
+    }
+}
+
+#[tokio::test]
+async fn an_edge_that_was_away_does_what_was_purged_meanwhile() {
+    let origin = Origin::start().await;
+    origin.answers_by("/a", |request| {
+        Answer::cached(&request.earlier.to_string(), "max-age=60").field("Surrogate-Key", "shoes")
+    });
+    let redis = RedisServer::start().await;
+    let folder = tempfile::tempdir().expect("a folder for stored responses");
+    let cache = format!(
+        "memory = \"16MiB\"\nredis = {{ url = \"{}\", timeout = \"1s\" }}\ndisk = {{ path = {:?} }}",
+        redis.url(),
+        folder.path()
+    );
+    let one = edge_at(&origin, &redis.url()).await;
+    let mut two = Setup::before(&origin).cache(&cache).start().await;
+    is_up(&two).await;
+    two.get("/a").await.answered(200, "0");
+    let on_disk = "forebay_tier_stores_total{tier=\"disk\"}";
+    two.metrics_until(|metrics| sample(metrics, on_disk) > 0.0).await;
+    two.signal("KILL");
+    two.ended().await;
+    purge(&one, &json!({"tag": "shoes", "mode": "hard"})).await;
+    // It comes back while the log cannot be read: what is on its disk may be purged.
+    redis.pause();
+    let two = Setup::before(&origin).cache(&cache).start().await;
+    two.get("/a").await.answered(200, "1");
+    redis.resume();
+    is_up(&two).await;
+    // Nor is what it stored then kept longer than until it has read the log.
+    let reply = two.get("/a").await;
+    assert_ne!(reply.status(200).text(), "0");
 }

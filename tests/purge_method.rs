@@ -51,7 +51,7 @@ async fn a_url_is_purged_from_where_it_may_be() {
     reply.status(200).has("content-type", "application/json").has("cache-control", "no-store");
     reply.cache_status("forebay");
     let receipt: Value = serde_json::from_str(&reply.text()).unwrap();
-    assert_eq!(receipt["url"], format!("http://{HOST}/a"));
+    assert_eq!(receipt["urls"][0], format!("http://{HOST}/a"));
     assert_eq!((&receipt["mode"], &receipt["count"]), (&"soft".into(), &1.into()));
     assert_eq!(asked_again(&edge).await, ["/a"]);
     assert!(origin.all().iter().all(|request| request.method == "GET"));

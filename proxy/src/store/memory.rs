@@ -56,12 +56,21 @@ impl Epoch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outdated;
 
+/// When and how a key was invalidated or purged.
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    /// How many invalidations there were by then.
+    at: u64,
+    /// Whether other edges are told by the log.
+    is_logged: bool,
+}
+
 /// The memory tier.
 #[derive(Debug)]
 pub struct Memory {
     shelves: Cache<Key, Shelf>,
-    /// The keys that were invalidated or purged, with how many invalidations there were by then.
-    invalidated: Cache<KeyDigest, u64>,
+    /// The keys that were invalidated or purged.
+    invalidated: Cache<KeyDigest, Change>,
     invalidations: AtomicU64,
     purges: Arc<Purges>,
     capacity: u64,
@@ -194,7 +203,7 @@ impl Memory {
     ) -> Result<(), Outdated> {
         let digest = key.digest();
         let is_outdated =
-            || self.invalidated.get(&digest).is_some_and(|at| at > since.invalidations);
+            || self.invalidated.get(&digest).is_some_and(|change| change.at > since.invalidations);
         // What was stored since is newer.
         if is_outdated() {
             return Err(Outdated);
@@ -240,7 +249,7 @@ impl Memory {
 
     /// Removes what is stored under `key`, and what is on its way to it.
     pub fn invalidate(&self, key: &Key) {
-        self.outdate(key);
+        self.outdate(key, false);
         self.shelves.invalidate(key);
     }
 
@@ -251,10 +260,10 @@ impl Memory {
         let count = keys.iter().map(count).sum();
         self.purges.note_keys(keys, purge, at);
         for key in keys {
+            self.outdate(key, at != At::Here);
             match purge {
-                Purge::Hard => self.invalidate(key),
+                Purge::Hard => self.shelves.invalidate(key),
                 Purge::Soft => {
-                    self.outdate(key);
                     self.change(key, |shelf| shelf.purged(Position::START, |_| Some(Purge::Soft)));
                 }
             }
@@ -269,16 +278,16 @@ impl Memory {
     }
 
     /// Lets nothing be stored under `key` that was asked for until now.
-    fn outdate(&self, key: &Key) {
+    fn outdate(&self, key: &Key, is_logged: bool) {
         let at = self.invalidations.fetch_add(1, Ordering::SeqCst) + 1;
-        self.invalidated.insert(key.digest(), at);
+        self.invalidated.insert(key.digest(), Change { at, is_logged });
     }
 
     /// When `key` was last invalidated, and where anything was last purged in a group; zero if it was
     /// not, or too long ago to matter to what is on its way.
     #[must_use]
     pub fn changed(&self, key: &Key) -> (u64, u64) {
-        let invalidated = self.invalidated.get(&key.digest()).unwrap_or(0);
+        let invalidated = self.invalidated.get(&key.digest()).map_or(0, |change| change.at);
         (invalidated, self.purges.newest_group().number())
     }
 
@@ -294,17 +303,17 @@ impl Memory {
         self.shelves.invalidate(key);
     }
 
-    /// Whether `key` was invalidated in this process, not too long ago to matter to what another
-    /// edge may have asked for before that.
+    /// Whether `key` was last invalidated by something that other edges do not know of, not too long
+    /// ago to matter to what one of them may have asked for before that.
     #[must_use]
     pub fn was_invalidated(&self, key: &Key) -> bool {
-        self.invalidated.contains_key(&key.digest())
+        self.invalidated.get(&key.digest()).is_some_and(|change| !change.is_logged)
     }
 
     /// Whether `key` was invalidated after `since`.
     #[must_use]
     pub fn is_outdated(&self, key: &Key, since: Epoch) -> bool {
-        self.invalidated.get(&key.digest()).is_some_and(|at| at > since.invalidations)
+        self.invalidated.get(&key.digest()).is_some_and(|change| change.at > since.invalidations)
     }
 
     /// What it holds.
