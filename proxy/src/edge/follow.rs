@@ -39,12 +39,16 @@ pub(super) async fn answer(
     let fields = &session.req_header().headers;
     let mut found = lookup::look_up(shared, &asked, fields, time::now());
     let mut tier = None;
-    if let Found::Forward(Forward { stored: None, .. }) = &found
-        && shared.store.has_more()
+    if let Found::Forward(forward) = &found
+        && forward.may_be_below(&shared.store)
     {
+        let is_miss = forward.stored.is_none();
         // A copy, for the session is not shared with what waits.
         let fields = fields.clone();
-        if let Some((below, whence)) = lookup::look_below(shared, &asked, &fields).await {
+        let below = lookup::look_below(shared, &asked, &fields).await;
+        if let Some((below, whence)) =
+            below.filter(|(below, _)| is_miss || matches!(below, Found::Usable(..)))
+        {
             (found, tier) = (below, Some(whence));
         }
     }

@@ -8,6 +8,7 @@ use crate::event::{Detail, Fwd, Tier};
 use crate::policy::identity;
 use crate::policy::look_up::{self, Serving, Use};
 use crate::policy::reuse::Reuse;
+use crate::store::tiers::Tiers;
 use crate::stored::Stored;
 use crate::time::{self, Timestamp};
 
@@ -84,5 +85,11 @@ pub(super) async fn look_below(
 impl Forward {
     pub(super) const fn new(why: Fwd, stored: Option<Stored>, selecting: Vec<HeaderName>) -> Self {
         Self { why, detail: Reuse::Validate(why).detail(), stored, selecting }
+    }
+
+    /// Whether a tier below memory may have what may answer: memory has nothing, or what another edge
+    /// may have asked for anew.
+    pub(super) fn may_be_below(&self, store: &Tiers) -> bool {
+        store.has_more() && (self.stored.is_none() || (self.why == Fwd::Stale && store.is_shared()))
     }
 }

@@ -101,6 +101,12 @@ impl Tiers {
         !self.lower.is_empty()
     }
 
+    /// Whether other edges store something here.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        self.redis.is_some()
+    }
+
     /// Looks below memory for what a request with `fields` selects, of what was selected by `names`
     /// at least; what is found goes up, as one of `most` variants.
     pub async fn look_below(
@@ -355,8 +361,10 @@ impl Tiers {
     /// Leave to have an invalidation logged behind; nothing if too many wait for that.
     #[must_use]
     pub fn logging(&self) -> Option<OwnedSemaphorePermit> {
-        let permit = Arc::clone(&self.logging).try_acquire_owned();
-        permit.map_or(None, Some)
+        match Arc::clone(&self.logging).try_acquire_owned() {
+            Ok(turn) => Some(turn),
+            Err(_none_left) => None,
+        }
     }
 
     /// Where what nobody waits for is done.

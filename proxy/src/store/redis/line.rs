@@ -17,9 +17,6 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// How long to wait between two attempts at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// How often a connection is asked whether it still stands.
-const PING_EVERY: Duration = Duration::from_millis(500);
-
 /// A connection that is made again when it is lost.
 pub(super) struct Line {
     /// What it is for, and where it leads, for logs.
@@ -46,19 +43,6 @@ impl Line {
         }
     }
 
-    /// Waits until `link` is lost. It is asked now and then, so that one that broke while nobody used
-    /// it takes no write with it.
-    async fn watch(&self, link: &Arc<Link>) {
-        while timeout(PING_EVERY, self.lost.notified()).await.is_err() {
-            let mut asked = Link::clone(link);
-            let ping = redis::cmd("PING");
-            // Whether it is slow is for those to judge who wait for it.
-            if let Ok(Err(_broken)) = timeout(PATIENCE, asked.ask(&ping)).await {
-                self.lose(link);
-            }
-        }
-    }
-
     /// Connects, and connects again whenever the connection is lost.
     pub(super) async fn keep(&self, mut connector: Connector) {
         let mut wait = FIRST_WAIT;
@@ -70,9 +54,8 @@ impl Line {
                         info!("{}: connected", self.name);
                     }
                     (wait, has_failed) = (FIRST_WAIT, false);
-                    let link = Arc::new(link);
-                    self.link.store(Some(Arc::clone(&link)));
-                    self.watch(&link).await;
+                    self.link.store(Some(Arc::new(link)));
+                    self.lost.notified().await;
                     continue;
                 }
                 Ok(Err(error)) => error.to_string(),
