@@ -292,6 +292,32 @@ async fn a_redis_that_is_gone_costs_nothing_and_comes_back() {
 }
 
 #[tokio::test]
+async fn a_connection_that_breaks_while_nobody_uses_it_loses_no_record() {
+    let mut server = RedisServer::start().await;
+    let tier = Tier::at(&server.url()).await;
+    server.kill().await;
+    server.restart().await;
+    tier.put(digest("/"), "x").await;
+    let other = Tier::at(&server.url()).await;
+    assert_eq!(other.get(digest("/"), None).await.as_deref(), Some(b"x".as_slice()));
+}
+
+#[tokio::test]
+async fn that_redis_is_gone_and_back_is_known_without_asking() {
+    let mut server = RedisServer::start().await;
+    let tier = Tier::at(&server.url()).await;
+    let is_up = async |expected: bool| {
+        while tier.is_up() != expected {
+            look_again().await;
+        }
+    };
+    server.kill().await;
+    soon("the loss to be noticed", is_up(false)).await;
+    server.restart().await;
+    soon("the return to be noticed", is_up(true)).await;
+}
+
+#[tokio::test]
 async fn a_redis_that_is_not_there_yet_is_found_later() {
     let mut server = RedisServer::start().await;
     server.kill().await;

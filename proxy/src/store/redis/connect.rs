@@ -12,6 +12,7 @@ use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, IntoConnectionInfo as _,
     RedisConnectionInfo, RedisError, TlsCertificates, TlsMode, Value,
 };
+use tokio::time::timeout;
 
 /// How long each step to a connection may take.
 const STEP: Duration = Duration::from_secs(1);
@@ -97,6 +98,19 @@ impl Link {
             Self::Cluster(connection) => connection.req_packed_command(command).await?,
         };
         reply.extract_error()
+    }
+
+    /// Whether the other end still answers. A cluster looks after its connections by itself.
+    pub(super) async fn stands(&self) -> bool {
+        match self {
+            Self::One(connection) => {
+                let (mut connection, ping) = (connection.clone(), redis::cmd("PING"));
+                // A reply of whatever kind is one.
+                let reply = timeout(STEP, connection.req_packed_command(&ping)).await;
+                matches!(reply, Ok(Ok(_)))
+            }
+            Self::Cluster(_) => true,
+        }
     }
 }
 

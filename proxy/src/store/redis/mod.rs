@@ -240,7 +240,15 @@ impl Core {
 
     /// Sends a command that nobody waits for.
     async fn write(&self, command: &Cmd) -> Result<Value, Fault> {
-        self.send(&self.writing, command, self.settings.timeout * WRITE_FACTOR).await
+        let limit = self.settings.timeout * WRITE_FACTOR;
+        self.writing.stands(limit).await;
+        let reply = self.send(&self.writing, command, limit).await;
+        // A connection that broke while nobody used it shows it only now. All that is written may
+        // be written twice.
+        if matches!(reply, Err(Fault::Io)) && self.writing.stands(limit).await {
+            return self.send(&self.writing, command, limit).await;
+        }
+        reply
     }
 
     /// Sends a command, unless Redis rests; counts what goes wrong.
