@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, header};
 use tokio::runtime::Handle;
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use super::disk::Disk;
 use super::log::PurgeLog;
@@ -358,13 +358,13 @@ impl Tiers {
         &self.log
     }
 
-    /// Leave to have an invalidation logged behind; nothing if too many wait for that.
-    #[must_use]
-    pub fn logging(&self) -> Option<OwnedSemaphorePermit> {
-        match Arc::clone(&self.logging).try_acquire_owned() {
-            Ok(turn) => Some(turn),
-            Err(_none_left) => None,
-        }
+    /// Leave to have an invalidation logged behind.
+    ///
+    /// # Errors
+    ///
+    /// Too many wait for that.
+    pub fn logging(&self) -> Result<OwnedSemaphorePermit, TryAcquireError> {
+        Arc::clone(&self.logging).try_acquire_owned()
     }
 
     /// Where what nobody waits for is done.

@@ -57,7 +57,7 @@ impl Shared {
         for tag in tags {
             self.store.purge_group(Group::Tag(TagHash::of(tag)), Purge::Hard, At::Here);
         }
-        let Some(turn) = self.store.logging() else { return };
+        let Ok(turn) = self.store.logging() else { return };
         let what = tags.iter().cloned().map(What::Tag).collect();
         let shared = Arc::clone(self);
         self.store.behind().spawn(async move {
