@@ -29,8 +29,8 @@ pub trait Lower: fmt::Debug + Send + Sync {
     /// Keeps `stored` under `key`, a little later, in place of what the same requests select.
     fn save(&self, key: &Key, stored: &Stored);
 
-    /// Removes what is kept under `key`, with all variants. At its end nothing is found of what was
-    /// there before, after a crash neither.
+    /// Removes what is kept under `key`, with all variants. It is under way once this has returned; at
+    /// the end of what it returns nothing is found of what was there before, after a crash neither.
     fn remove(&self, key: &Key) -> Removal;
 
     /// What it counts of itself.
@@ -132,9 +132,9 @@ impl Lower for Redis {
     }
 
     fn remove(&self, key: &Key) -> Removal {
-        let (redis, digest) = (self.clone(), key.digest());
+        let removal = Self::remove(self, key.digest());
         Box::pin(async move {
-            if !Self::remove(&redis, digest).await {
+            if !removal.await {
                 log::warn!("Redis was not told in time that a stored response is to go");
             }
         })

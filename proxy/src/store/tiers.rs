@@ -128,7 +128,10 @@ impl Tiers {
             }
             let Some(stored) = self.load(lower, key, fields, names).await else { continue };
             let Some(stored) = self.take_up(key, stored, most, epoch) else {
-                self.runtime.spawn(lower.remove(key));
+                // Where edges share it, another may have replaced it by now.
+                if lower.tier() == Tier::Disk {
+                    self.runtime.spawn(lower.remove(key));
+                }
                 continue;
             };
             for above in self.lower.iter().take(depth) {

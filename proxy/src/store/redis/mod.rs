@@ -137,14 +137,19 @@ impl Redis {
     ///
     /// If it could not be done in time it is done as soon as it can be; meanwhile this edge finds
     /// nothing under the key. Others do.
-    pub async fn remove(&self, digest: KeyDigest) -> bool {
+    ///
+    /// It is under way once this has returned, whether or not anybody waits for its end.
+    pub fn remove(&self, digest: KeyDigest) -> impl Future<Output = bool> + Send + use<> {
         let limit = self.core.settings.timeout * (WRITE_FACTOR + 1);
-        let Some(done) = self.core.lanes.remove(digest) else {
+        let done = self.core.lanes.remove(digest);
+        if done.is_none() {
             self.core.tally.faults(Fault::Busy).one();
-            return false;
-        };
-        // An error is a lane that has ended.
-        matches!(timeout(limit, done).await, Ok(Ok(true)))
+        }
+        async move {
+            let Some(done) = done else { return false };
+            // An error is a lane that has ended.
+            matches!(timeout(limit, done).await, Ok(Ok(true)))
+        }
     }
 
     /// Asks to be the one edge that fetches what none has.
