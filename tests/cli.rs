@@ -76,7 +76,7 @@ async fn a_port_in_use_is_named() {
 async fn helps() {
     let output = run_forebay(&["--help"]).await;
     assert_eq!(output.status.code(), Some(0));
-    for command in ["serve", "demo", "check", "reference"] {
+    for command in ["serve", "demo", "check", "reference", "purge", "warm"] {
         assert!(text(&output.stdout).contains(command), "{}", text(&output.stdout));
     }
 }

@@ -45,3 +45,4 @@ mod strategies;
 mod upgrade;
 mod validation;
 mod vary;
+mod warm;

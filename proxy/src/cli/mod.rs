@@ -9,6 +9,7 @@ mod reference;
 mod running;
 mod serve;
 mod settings_file;
+mod warm;
 
 use std::io;
 use std::process::ExitCode;
@@ -37,6 +38,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Takes back what a running edge has stored.
     Purge(purge::Arguments),
+    /// Asks a running edge for URLs, so that they are stored before people come.
+    Warm(warm::Arguments),
     /// Prints the manual of all settings.
     Reference(reference::Arguments),
 }
@@ -55,6 +58,7 @@ pub fn run() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Purge(arguments) => purge::run(arguments),
+        Command::Warm(arguments) => warm::run(&arguments),
         Command::Reference(arguments) => {
             reference::run(&arguments);
             Ok(())
