@@ -248,7 +248,7 @@ fn redirect<B>(target: &Target, answer: &Response<B>) -> Option<Target> {
     }
     let place = answer.headers().get(header::LOCATION)?.to_str();
     let next = place.map_or(None, |place| target.join(place))?;
-    (next.host() == target.host() && next != *target).then_some(next)
+    (next.authority() == target.authority() && next != *target).then_some(next)
 }
 
 /// What came of a request, as the answer tells.
@@ -325,9 +325,14 @@ mod tests {
         };
         assert_eq!(to(301, "/b/").as_deref(), Some("https://a.example/b/"));
         assert_eq!(to(307, "http://a.example/c").as_deref(), Some("http://a.example/c"));
-        for (status, place) in
-            [(301, "https://b.example/"), (301, "/b"), (301, "http://["), (304, "/c"), (200, "/c")]
-        {
+        for (status, place) in [
+            (301, "https://b.example/"),
+            (301, "https://a.example:81/"),
+            (301, "/b"),
+            (301, "http://["),
+            (304, "/c"),
+            (200, "/c"),
+        ] {
             assert_eq!(to(status, place), None, "{status} {place}");
         }
     }
