@@ -31,6 +31,7 @@ mod precompressed;
 mod predictions;
 mod privacy;
 mod purge;
+mod purge_fleet;
 mod purge_log;
 mod purge_method;
 mod ranges;

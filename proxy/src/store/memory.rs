@@ -271,10 +271,10 @@ impl Memory {
         count
     }
 
-    /// Purges all of `group`, and what is on its way to it, in a time that does not depend on how
-    /// much that is: each is held against it when it is next looked up. Says where it is noted.
-    pub fn purge_group(&self, group: Group, purge: Purge, at: At) -> Position {
-        self.purges.note(group, purge, at)
+    /// Purges all of `groups`, and what is on its way to them, in a time that does not depend on how
+    /// much that is: each is held against them when it is next looked up. Says where they are noted.
+    pub fn purge_groups(&self, groups: &[Group], purge: Purge, at: At) -> Position {
+        self.purges.note(groups, purge, at)
     }
 
     /// Lets nothing be stored under `key` that was asked for until now.

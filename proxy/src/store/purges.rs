@@ -179,12 +179,14 @@ impl Purges {
         Position::from_number(self.logged.load(Ordering::SeqCst))
     }
 
-    /// Notes that `group` is purged, and says where. What was asked for before now is meant in any
-    /// case.
-    pub fn note(&self, group: Group, purge: Purge, at: At) -> Position {
+    /// Notes that all of `groups` are purged, at one position, and says where. What was asked for
+    /// before now is meant in any case.
+    pub fn note(&self, groups: &[Group], purge: Purge, at: At) -> Position {
         let mut notes = self.lock();
         let place = self.place(at);
-        notes.note(group, purge, place);
+        for group in groups {
+            notes.note(group.clone(), purge, place);
+        }
         self.newest_group.store(place.number(), Ordering::SeqCst);
         self.reach(place, at);
         place
@@ -329,7 +331,8 @@ mod tests {
     }
 
     fn purge_group(memory: &Memory, group: Group, purge: Purge) {
-        memory.purge_group(group, purge, At::Log(memory.purges().newest().following()));
+        let at = At::Log(memory.purges().newest().following());
+        memory.purge_groups(&[group], purge, at);
     }
 
     /// What is left of a response under `/a/b` with the tags `one` and `two`; whether it is
@@ -410,6 +413,22 @@ mod tests {
             assert_eq!(left(&memory), None, "{first:?}");
             let notes = memory.purges().notes.read().unwrap();
             assert!(notes.tags.len() <= MOST_TAGS && notes.prefixes.len() <= MOST_PREFIXES);
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_after_a_purge_is_as_good_as_new_in_every_tier() {
+        let groups = [tag("one"), tag("two"), prefix(None, "/a"), Group::All];
+        for purge in [Purge::Soft, Purge::Hard] {
+            let memory = Memory::new(1 << 20);
+            let response = tagged("x", &["one", "two"]);
+            let before = memory.epoch().noted_in(&response);
+            let at = Position::from_number(1 << 30);
+            memory.purge_groups(&groups, purge, At::Log(at));
+            let after = memory.epoch().noted_in(&response);
+            assert_eq!(after.head.since, at.number());
+            let purged = |stored: &Stored| memory.purges().purged(&key("/a/b"), &stored.head);
+            assert_eq!((purged(&before), purged(&after)), (Some(purge), None));
         }
     }
 

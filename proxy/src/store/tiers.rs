@@ -322,11 +322,10 @@ impl Tiers {
         })
     }
 
-    /// Purges all of `group`, and what is on its way to it, at the position `at`, in a time that does
-    /// not depend on how much that is: each is held against it when it is next looked up. Says where
-    /// it is noted.
-    pub fn purge_group(&self, group: Group, purge: Purge, at: At) -> Position {
-        self.memory.purge_group(group, purge, at)
+    /// Purges all of `groups`, and what is on its way to them, in a time that does not depend on how
+    /// much that is: each is held against them when it is next looked up. Says where they are noted.
+    pub fn purge_groups(&self, groups: &[Group], purge: Purge, at: At) -> Position {
+        self.memory.purge_groups(groups, purge, at)
     }
 
     /// Holds all that memory has against the notes of `purges`, as [`Memory::sweep`] does.

@@ -54,9 +54,8 @@ impl Shared {
         if tags.is_empty() {
             return;
         }
-        for tag in tags {
-            self.store.purge_group(Group::Tag(TagHash::of(tag)), Purge::Hard, At::Here);
-        }
+        let groups: Vec<_> = tags.iter().map(|tag| Group::Tag(TagHash::of(tag))).collect();
+        self.store.purge_groups(&groups, Purge::Hard, At::Here);
         let Ok(turn) = self.store.logging() else { return };
         let what = tags.iter().cloned().map(What::Tag).collect();
         let shared = Arc::clone(self);
@@ -95,17 +94,17 @@ impl Apply for Arc<Shared> {
             }
         }
         let keys = keys(&self.snapshot().settings.routes, &targets);
-        let (count, rest) = self.store.purge(&keys, purge, at);
-        let groups: Vec<(Group, Position)> = groups
-            .into_iter()
-            .map(|group| (group.clone(), self.store.purge_group(group, purge, at)))
-            .collect();
         if groups.is_empty() {
+            let (count, rest) = self.store.purge(&keys, purge, at);
             sender.send_replace(Some(count));
-        } else {
-            sweep::sweep(self, groups, sender);
+            return rest.await;
         }
-        rest.await;
+        let noted = self.store.purge_groups(&groups, purge, at);
+        sweep::sweep(self, groups.into_iter().map(|group| (group, noted)).collect(), sender);
+        // To note no key would be to note something behind the groups.
+        if !keys.is_empty() {
+            self.store.purge(&keys, purge, at).1.await;
+        }
     }
 
     async fn forget(&self, floor: Position) {

@@ -84,7 +84,7 @@ mod tests {
 
     fn purge(memory: &Memory, group: Group, purge: Purge) -> Swept {
         let at = At::Log(memory.purges().newest().following());
-        let at = memory.purge_group(group.clone(), purge, at);
+        let at = memory.purge_groups(std::slice::from_ref(&group), purge, at);
         Swept { groups: vec![(group, at)], count: 0 }
     }
 

@@ -87,7 +87,7 @@ impl Logged {
                     5 => prefix("/"),
                     _ => Group::All,
                 };
-                memory.purge_group(group, purge, at);
+                memory.purge_groups(&[group], purge, at);
             }
         }
     }
