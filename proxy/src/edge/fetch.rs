@@ -11,7 +11,7 @@ use super::decide::Asked;
 use super::lookup::Forward;
 use super::{Shared, dictionaries};
 use crate::collapse::{Abandoned, Arriving, End, Lead, Opening};
-use crate::event::{Detail, Failure};
+use crate::event::{Detail, Failure, Fwd};
 use crate::field::coding;
 use crate::field::number;
 use crate::field::range::{ByteRange, ContentRange};
@@ -49,8 +49,8 @@ impl Order {
     /// they all may want.
     async fn turn(&self, shared: &Shared) -> Turns {
         let Asked { ask, key, route, .. } = &*self.asked;
-        let is_cold = self.forward.stored.is_none();
-        if !is_cold || ask.goes_alone() || shared.flights.is_alone(key) {
+        let is_common = self.forward.stored.is_none() || self.forward.why == Fwd::Stale;
+        if !is_common || ask.goes_alone() || shared.flights.is_alone(key) {
             return Turns::Ask(None);
         }
         let rules = &route.policy.key;

@@ -22,6 +22,7 @@ use crate::field::coding::Coding;
 use crate::key::{Key, KeyDigest};
 use crate::stored::{Body, Coded, Maker, Stored, Versions};
 use crate::tally::{Fault, Gone, TierState};
+use crate::time;
 
 /// How many look-ups below memory may be shared at once; those past it are made each for itself.
 const MOST_SHARED: usize = 65_536;
@@ -411,7 +412,7 @@ impl Tiers {
 pub enum Turns {
     /// To ask the origin. The others wait for it while it has this lease, if there is one.
     Ask(Option<Guard>),
-    /// To answer with this, which another edge stored meanwhile.
+    /// To answer with this, which another edge stored meanwhile, and is fresh.
     Answer(Stored),
 }
 
@@ -433,7 +434,10 @@ impl Tiers {
         let epoch = self.memory.epoch();
         let look = async || {
             let stored = Lower::load(redis, key, fields, names).await?;
+            let freshness = &stored.head.freshness;
+            let is_of_use = freshness.is_fresh(time::now()) && !freshness.always_validate;
             self.take_up(key, stored, most, epoch)
+                .filter(|stored| is_of_use && !stored.head.freshness.withdrawn)
         };
         let mut waiting = match redis.lease(key.digest(), None).await {
             // Between the look-up and here, another may have stored it.
