@@ -7,7 +7,7 @@ SUITE_TEST := passes_the_http_cache_tests_suite
 
 .DEFAULT_GOAL := help
 .PHONY: help run test fmt lint unit e2e conformance conformance-current docs fuzz \
-	bench-codings bench-compress bench-routes to-build to-test
+	bench-codings bench-compress bench-routes bench-tiers to-build to-test
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -64,6 +64,9 @@ bench-compress: to-build ## Measure compressed answers against nginx: hits, cold
 
 bench-routes: ## Measure how long it takes to find a route among many
 	$(CARGO) bench -p forebay-config --bench routes
+
+bench-tiers: to-build ## Measure look-ups in each tier, a purge among a million, and a start
+	$(CARGO) bench -p forebay --bench tiers
 
 docs: ## Write config/REFERENCE.md and config/schema.json anew
 	UPDATE=1 $(CARGO) test -p forebay-config --test reference fresh

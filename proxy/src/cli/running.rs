@@ -57,6 +57,8 @@ impl Running {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .timeout_global(Some(PATIENCE))
             .http_status_as_error(false)
+            // What a variable of the environment names need not reach this machine.
+            .proxy(None)
             .build()
             .into();
         let mut request =

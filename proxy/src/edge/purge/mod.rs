@@ -25,6 +25,9 @@ use crate::store::purges::{At, Group, Purge};
 use crate::stored::TagHash;
 use crate::time;
 
+/// How many tags of a change are logged at once: the log takes so many of the longest there are.
+const AT_ONCE: usize = 32;
+
 /// What came of a purge that was asked for here.
 #[derive(Debug)]
 pub struct Purged {
@@ -57,17 +60,20 @@ impl Shared {
         let groups: Vec<_> = tags.iter().map(|tag| Group::Tag(TagHash::of(tag))).collect();
         self.store.purge_groups(&groups, Purge::Hard, At::Here);
         let Ok(turn) = self.store.logging() else { return };
-        let what = tags.iter().cloned().map(What::Tag).collect();
+        let wish = |tags: &[String]| {
+            let what = tags.iter().cloned().map(What::Tag).collect();
+            Wish { what, mode: Mode::Hard }
+        };
+        let wishes: Vec<Wish> = tags.chunks(AT_ONCE).map(wish).collect();
         let shared = Arc::clone(self);
         self.store.behind().spawn(async move {
             let _turn = turn;
-            match shared.store.log().purge(Wish { what, mode: Mode::Hard }, &shared).await {
-                Ok(done) => {
-                    if let Some(untold) = done.untold {
-                        log::warn!("Cache-Group-Invalidation: {untold}");
-                    }
+            for wish in wishes {
+                match shared.store.log().purge(wish, &shared).await.map(|done| done.untold) {
+                    Ok(None) => {}
+                    Ok(Some(untold)) => log::warn!("Cache-Group-Invalidation: {untold}"),
+                    Err(unclear) => log::warn!("Cache-Group-Invalidation: {unclear}"),
                 }
-                Err(unclear) => log::warn!("Cache-Group-Invalidation: {unclear}"),
             }
         });
     }
