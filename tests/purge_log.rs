@@ -11,7 +11,7 @@ use forebay::store::position::Position;
 use forebay::store::purges::At;
 use tokio::task::JoinHandle;
 
-use crate::support::{RedisCluster, RedisServer, Sentinel, look_again, soon};
+use crate::support::{PATIENCE, RedisCluster, RedisServer, Sentinel, look_again, soon};
 
 /// An edge as the log sees it.
 struct Edge {
@@ -85,12 +85,8 @@ impl Edge {
     }
 
     async fn is_caught_up(&self) {
-        soon("the edge to have read the log", async {
-            while !self.log.is_caught_up() {
-                look_again().await;
-            }
-        })
-        .await;
+        assert!(self.log.caught_up(PATIENCE).await, "the edge has not read the log");
+        assert!(self.log.is_caught_up());
     }
 
     async fn purge(&self, tag: &str) -> Done {

@@ -13,6 +13,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use forebay_config::Settings;
 use pingora::apps::HttpServerOptions;
@@ -32,6 +33,9 @@ use front::Front;
 use listening::Listening;
 use stop::Stop;
 use watch::Watch;
+
+/// How long a start waits for the log of purges.
+const LOG_WAIT: Duration = Duration::from_secs(1);
 
 /// What to run.
 pub struct Plan {
@@ -159,6 +163,10 @@ pub fn run(plan: Plan, started: &dyn Fn(&Addresses)) -> Result<(), StartError> {
         Arc::new(Shared::new(plan.loaded, &observer)?)
     };
     behind.spawn(Arc::clone(&shared).follow_log());
+    // So that the first requests find what is below memory.
+    if !behind.block_on(shared.store.log().caught_up(LOG_WAIT)) {
+        log::warn!("the log of purges is not read yet; until then only memory is looked into");
+    }
     let reloader = Reloader::new(Arc::clone(&shared), Arc::clone(&observer), plan.reader);
     let reloader = Arc::new(reloader);
     let conf = || configuration(settings);

@@ -3,11 +3,11 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
 
 use log::warn;
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
@@ -38,7 +38,7 @@ pub(super) struct Alone {
     /// of the log.
     last: tokio::sync::Mutex<Position>,
     file: Option<Kept>,
-    is_caught_up: AtomicBool,
+    caught_up: watch::Sender<bool>,
 }
 
 #[derive(Debug)]
@@ -55,13 +55,20 @@ impl Alone {
         };
         Self {
             last: tokio::sync::Mutex::default(),
-            is_caught_up: AtomicBool::new(file.is_none()),
+            caught_up: watch::Sender::new(file.is_none()),
             file: file.map(kept),
         }
     }
 
     pub(super) fn is_caught_up(&self) -> bool {
-        self.is_caught_up.load(Ordering::Acquire)
+        *self.caught_up.borrow()
+    }
+
+    /// Resolves once it has caught up.
+    pub(super) async fn caught_up(&self) {
+        let mut caught_up = self.caught_up.subscribe();
+        // It is not dropped while it is borrowed.
+        drop(caught_up.wait_for(|caught_up| *caught_up).await);
     }
 
     /// Does what the file says, once it can be read.
@@ -81,7 +88,7 @@ impl Alone {
             }
             sleep(PAUSE).await;
         }
-        self.is_caught_up.store(true, Ordering::Release);
+        self.caught_up.send_replace(true);
     }
 
     /// Logs a purge and does it; says where the log has it.

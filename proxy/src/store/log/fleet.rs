@@ -125,6 +125,13 @@ impl Fleet {
         self.progress.borrow().is_caught_up
     }
 
+    /// Resolves once it has caught up.
+    pub(super) async fn caught_up(&self) {
+        let mut progress = self.progress.subscribe();
+        // It is not dropped while it is borrowed.
+        drop(progress.wait_for(|progress| progress.is_caught_up).await);
+    }
+
     fn read(&self) -> Position {
         self.progress.borrow().read
     }

@@ -14,9 +14,11 @@ mod wish;
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use log::{debug, warn};
+use tokio::time::timeout;
 
 use self::alone::Alone;
 use self::file::Event;
@@ -110,6 +112,17 @@ impl PurgeLog {
             Place::Alone(alone) => alone.is_caught_up(),
             Place::Fleet(fleet) => fleet.is_caught_up(),
         }
+    }
+
+    /// Waits until this edge knows that, but no longer than `limit`. True if it does.
+    pub async fn caught_up(&self, limit: Duration) -> bool {
+        let caught_up = async {
+            match &self.place {
+                Place::Alone(alone) => alone.caught_up().await,
+                Place::Fleet(fleet) => fleet.caught_up().await,
+            }
+        };
+        timeout(limit, caught_up).await.is_ok()
     }
 
     /// Reads the log and has `by` do what it says; with a fleet for ever, alone until all that was
