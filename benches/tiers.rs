@@ -4,6 +4,8 @@
 //! `TIERS_GIB=10` fills the disk with more than 1 GiB. Redis is the one on port 6379 of this machine,
 //! if there is one.
 
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "what it measures is printed")]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -70,8 +72,8 @@ fn stored(length: usize, tags: &[&str]) -> Stored {
 /// Prints how long most and nearly all of these took.
 fn print(what: &str, mut times: Vec<Duration>) {
     times.sort_unstable();
-    let at = |part: f64| times[((times.len() - 1) as f64 * part).round() as usize];
-    println!("{what:<52} p50 {:>9.1?}  p99 {:>9.1?}  max {:>9.1?}", at(0.5), at(0.99), at(1.0));
+    let at = |percent: usize| times[(times.len() - 1) * percent / 100];
+    println!("{what:<52} p50 {:>9.1?}  p99 {:>9.1?}  max {:>9.1?}", at(50), at(99), at(100));
 }
 
 /// A sequence that visits all numbers below `most` in no order.
@@ -110,7 +112,7 @@ fn memory() {
         });
         std::thread::sleep(Duration::from_millis(200));
         let began = Instant::now();
-        memory.purge_group(Group::Tag(TagHash::of("all")), Purge::Soft, At::Here);
+        memory.purge_groups(&[Group::Tag(TagHash::of("all"))], Purge::Soft, At::Here);
         let took = began.elapsed();
         purged.store(true, Ordering::Relaxed);
         let (before, after) = hits.join().expect("it does not panic");
