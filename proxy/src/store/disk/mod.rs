@@ -225,8 +225,8 @@ impl Disk {
 
     /// Removes what is stored under `key`, and what is on its way to it.
     ///
-    /// It is under way once this has returned, whether or not anybody waits for its end. At its end
-    /// nothing is found of what was there before, also if the process is killed then.
+    /// It is under way once this has returned, whether or not anybody waits for its end: nothing is
+    /// found from then on of what was there before, and at its end not if the process is killed either.
     pub fn remove(&self, key: &Key) -> impl Future<Output = ()> + Send + use<> {
         self.shared.removed(self.shared.queue.remove(key.digest()))
     }
@@ -347,7 +347,7 @@ impl Shared {
         names: &[HeaderName],
     ) -> Result<Option<Stored>, Fault> {
         let digest = key.digest();
-        if self.barred().has(digest) {
+        if self.queue.is_going(digest) || self.barred().has(digest) {
             return Ok(None);
         }
         match read::find(&self.folder, key, fields, names) {

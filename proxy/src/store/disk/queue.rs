@@ -41,6 +41,9 @@ struct State {
     is_working: bool,
     removes: Vec<KeyDigest>,
     clear: bool,
+    /// What is being removed at the moment.
+    going: Vec<KeyDigest>,
+    all_going: bool,
     /// How often a removal was asked for.
     asked: u64,
     useless: Useless,
@@ -193,6 +196,14 @@ impl Queue {
             .map(|save| save.stored.clone())
     }
 
+    /// Whether what is in the folder under a key is to be removed, and may be there yet.
+    pub(super) fn is_going(&self, digest: KeyDigest) -> bool {
+        let State { removes, clear, going, all_going, useless, .. } = &*self.lock();
+        *clear
+            || *all_going
+            || [removes, going, &useless.keys].iter().any(|keys| keys.contains(&digest))
+    }
+
     /// How many stored responses wait, and the bytes that they take.
     pub(super) fn waiting(&self) -> (u64, u64) {
         let state = self.lock();
@@ -209,6 +220,8 @@ impl Queue {
         let mut state = self.lock();
         state.running = None;
         state.is_working = false;
+        state.going.clear();
+        state.all_going = false;
     }
 
     /// Waits for a job, at most so long.
@@ -261,16 +274,17 @@ impl State {
         }
         if self.clear {
             // It takes all that waits with it.
-            *self = Self { asked: self.asked, ..Self::default() };
+            *self = Self { asked: self.asked, all_going: true, ..Self::default() };
             return Job::Clear(self.asked);
         }
         if !self.removes.is_empty() {
+            // What waits to be saved came after the removal: what was there before went with it.
             let removes = std::mem::take(&mut self.removes);
-            // What was to be saved since is not known to be newer than the removal.
-            removes.iter().for_each(|digest| self.forget(*digest));
+            self.going.clone_from(&removes);
             return Job::Remove(removes, self.asked);
         }
         if !self.useless.is_empty() {
+            self.going.clone_from(&self.useless.keys);
             return Job::Drop(std::mem::take(&mut self.useless));
         }
         let Some((digest, variant)) = self.order.pop_front() else { return Job::Nothing };
