@@ -49,7 +49,11 @@ impl Order {
     /// they all may want.
     async fn turn(&self, shared: &Shared) -> Turns {
         let Asked { ask, key, route, .. } = &*self.asked;
-        let is_common = self.forward.stored.is_none() || self.forward.why == Fwd::Stale;
+        let is_stale = self.forward.why == Fwd::Stale;
+        let may_be_newer = |stored: &Stored| is_stale && !stored.head.freshness.always_validate;
+        let is_common = self.forward.stored.as_ref().is_none_or(may_be_newer)
+            // No parts are shared.
+            && !forward::passes_range(&ask.method, &self.fields);
         if !is_common || ask.goes_alone() || shared.flights.is_alone(key) {
             return Turns::Ask(None);
         }
@@ -80,7 +84,9 @@ pub(super) async fn fetch(shared: Arc<Shared>, order: Order, lead: Lead<Failure>
             return;
         }
     };
-    let epoch = shared.store.epoch();
+    // What is in hand may come to stand again: what was purged since it was looked up must not.
+    let is_in_hand = order.forward.stored.is_some();
+    let epoch = if is_in_hand { order.forward.epoch } else { shared.store.epoch() };
     let mut fetch = Fetch { shared, order, lead, lease, epoch, since: time::now() };
     if let Err(failure) = fetch.run().await {
         debug!("{}: {failure:?}", fetch.order.asked.target);

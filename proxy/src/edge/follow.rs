@@ -26,6 +26,7 @@ use crate::policy::forward::{anonymise, passes_range};
 use crate::policy::look_up::{self, Missing, Opened, Serving};
 use crate::policy::request::Ask;
 use crate::policy::reuse::Reuse;
+use crate::store::memory::Epoch;
 use crate::stored::{Freshness, Selecting, Stored, StoredHead};
 use crate::time::{self, Timestamp};
 
@@ -37,6 +38,7 @@ pub(super) async fn answer(
     asked: Asked,
 ) -> Result<(), BError> {
     let fields = &session.req_header().headers;
+    let epoch = shared.store.epoch();
     let mut found = lookup::look_up(shared, &asked, fields, time::now());
     let mut tier = None;
     if let Found::Forward(forward) = &found
@@ -56,7 +58,7 @@ pub(super) async fn answer(
     let forward = match found {
         Found::Usable(stored, reuse, serving) => {
             if reuse == Reuse::WhileRevalidate {
-                revalidate(shared, &asked, &stored, fields);
+                revalidate(shared, &asked, &stored, fields, epoch);
             }
             context.trail = Trail { hit: true, tier, detail: reuse.detail(), ..Trail::default() };
             let reply = reply(shared, &asked, &stored, serving, time::now());
@@ -99,8 +101,15 @@ fn reply(
     Reply::stored(stored, serving, now).made(coding, Some(stored.body.length()))
 }
 
-/// Asks the origin again in the background, in nobody's name, unless that is under way.
-fn revalidate(shared: &Arc<Shared>, asked: &Asked, stored: &Stored, fields: &HeaderMap) {
+/// Asks the origin again in the background, in nobody's name, for what was looked up after `epoch`,
+/// unless that is under way.
+fn revalidate(
+    shared: &Arc<Shared>,
+    asked: &Asked,
+    stored: &Stored,
+    fields: &HeaderMap,
+    epoch: Epoch,
+) {
     // What this client wants of it is not what the cache wants of it.
     let mut fields = fields.clone();
     for name in [header::RANGE, header::IF_RANGE, header::CACHE_CONTROL, header::PRAGMA] {
@@ -116,7 +125,7 @@ fn revalidate(shared: &Arc<Shared>, asked: &Asked, stored: &Stored, fields: &Hea
     let changed = shared.store.changed(&asked.key);
     let key = FlightKey { key: asked.key.clone(), generation, changed, selecting, range: None };
     if let Entry::Lead(lead, _) = shared.flights.enter(key) {
-        let forward = Forward::new(Fwd::Stale, Some(stored.clone()), names);
+        let forward = Forward::new(Fwd::Stale, Some(stored.clone()), names, epoch);
         let order = Order::new(Arc::new(asked), Arc::new(fields), forward);
         tokio::spawn(fetch::fetch(Arc::clone(shared), order, lead));
     }
@@ -364,7 +373,9 @@ impl Forwarding<'_> {
         stored: &Stored,
     ) -> Result<(), BError> {
         let serving = look_up::serve(stored, &self.asked.wanted(&self.fields));
-        deliver::send(session, context, self.reply(stored, serving, time::now())).await
+        let sent = deliver::send(session, context, self.reply(stored, serving, time::now())).await;
+        self.shared.store.note_read(&self.asked.key, stored);
+        sent
     }
 
     /// Gives an answer while it arrives.

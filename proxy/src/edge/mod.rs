@@ -128,7 +128,8 @@ impl ProxyHttp for Edge {
             }
             Plan::Pass(fwd, detail) => {
                 context.trail = Trail { fwd: Some(fwd), detail, ..Trail::default() };
-                context.passing = Some(Box::new(pass::Passing::new(asked)));
+                context.passing =
+                    Some(Box::new(pass::Passing::new(asked, self.shared.store.epoch())));
                 Ok(false)
             }
         }

@@ -29,6 +29,8 @@ use crate::time::{self, Timestamp};
 #[derive(Debug)]
 pub(super) struct Passing {
     asked: Asked,
+    /// The moment before it was passed on.
+    epoch: Epoch,
     since: Timestamp,
     began: Instant,
     keeping: Option<Keeping>,
@@ -45,8 +47,10 @@ struct Keeping {
 }
 
 impl Passing {
-    pub(super) fn new(asked: Asked) -> Self {
-        Self { asked, since: time::now(), began: Instant::now(), keeping: None, recoding: None }
+    /// Begins to pass on what was `asked` at `epoch`.
+    pub(super) fn new(asked: Asked, epoch: Epoch) -> Self {
+        let (since, began) = (time::now(), Instant::now());
+        Self { asked, epoch, since, began, keeping: None, recoding: None }
     }
 }
 
@@ -99,8 +103,11 @@ pub(super) fn response(
             .map_err(|error: BError| error.into_up());
     }
     let Some(passing) = &mut context.passing else { return Ok(()) };
+    let is_outdated = shared.store.is_outdated(&passing.asked.key, passing.epoch);
     passing.invalidate(shared, response);
-    passing.keeping = passing.keep(shared, session, response);
+    // Its own change does not outdate it.
+    passing.epoch = passing.epoch.after_changes(shared.store.epoch());
+    passing.keeping = passing.keep(session, response).filter(|_| !is_outdated);
     context.trail.waited = Some(passing.began.elapsed());
     context.trail.fwd_status = Some(response.status.as_u16());
     context.trail.stored = passing.keeping.is_some();
@@ -244,12 +251,7 @@ impl Passing {
         shared.invalidate_tagged(&group::of_origin(&names, target, &snapshot.settings.routes));
     }
 
-    fn keep(
-        &self,
-        shared: &Shared,
-        session: &Session,
-        response: &ResponseHeader,
-    ) -> Option<Keeping> {
+    fn keep(&self, session: &Session, response: &ResponseHeader) -> Option<Keeping> {
         let Asked { ask, target, route, .. } = &self.asked;
         let asked = &session.req_header().headers;
         let rules = &route.policy;
@@ -268,7 +270,7 @@ impl Passing {
             head: sanitised.stored(response.status, &admission, asked, (target, route)),
             pieces: Vec::new(),
             length: 0,
-            epoch: shared.store.epoch(),
+            epoch: self.epoch,
         })
     }
 }

@@ -4,7 +4,7 @@ mod sweep;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use moka::notification::RemovalCause;
 use moka::ops::compute::Op;
@@ -34,6 +34,7 @@ const HOLD_AT_ONCE: u64 = 16 * 1024;
 /// The moment at which a forward request began, for [`Memory::store`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Epoch {
+    began: Instant,
     /// How many invalidations there had been in this process.
     invalidations: u64,
     /// Up to where purges had been noted.
@@ -43,6 +44,19 @@ pub struct Epoch {
 }
 
 impl Epoch {
+    /// The same, as if what had been invalidated until `now` had been so before it.
+    #[must_use]
+    pub const fn after_changes(self, now: Self) -> Self {
+        Self { invalidations: now.invalidations, ..self }
+    }
+
+    /// Whether what was invalidated after it may not be remembered any more, now that there were so
+    /// many invalidations.
+    fn is_too_long_ago(self, invalidations: u64) -> bool {
+        invalidations.saturating_sub(self.invalidations) > REMEMBERED
+            || self.began.elapsed() > REMEMBERED_FOR
+    }
+
     /// `stored` with the note that it was asked for at this moment, as the tiers keep it.
     #[must_use]
     pub fn noted_in(self, stored: &Stored) -> Stored {
@@ -136,6 +150,7 @@ impl Memory {
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         Epoch {
+            began: Instant::now(),
             invalidations: self.invalidations.load(Ordering::SeqCst),
             noted: self.purges.newest(),
             logged: self.purges.logged(),
@@ -202,8 +217,7 @@ impl Memory {
         add: impl FnOnce(&Shelf, Stored) -> Shelf,
     ) -> Result<(), Outdated> {
         let digest = key.digest();
-        let is_outdated =
-            || self.invalidated.get(&digest).is_some_and(|change| change.at > since.invalidations);
+        let is_outdated = || self.is_outdated_at(digest, since);
         // What was stored since is newer.
         if is_outdated() {
             return Err(Outdated);
@@ -313,7 +327,12 @@ impl Memory {
     /// Whether `key` was invalidated after `since`.
     #[must_use]
     pub fn is_outdated(&self, key: &Key, since: Epoch) -> bool {
-        self.invalidated.get(&key.digest()).is_some_and(|change| change.at > since.invalidations)
+        self.is_outdated_at(key.digest(), since)
+    }
+
+    fn is_outdated_at(&self, digest: KeyDigest, since: Epoch) -> bool {
+        since.is_too_long_ago(self.invalidations.load(Ordering::SeqCst))
+            || self.invalidated.get(&digest).is_some_and(|change| change.at > since.invalidations)
     }
 
     /// What it holds.

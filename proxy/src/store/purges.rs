@@ -220,12 +220,17 @@ impl Purges {
     /// it comes. It compares two numbers where nothing was purged since it was asked for.
     #[must_use]
     pub fn purged(&self, key: &Key, head: &StoredHead) -> Option<Purge> {
-        let since = Position::from_number(head.since);
-        (since < self.newest()).then(|| self.of(key, head)).flatten()
+        (self.seen(head) < self.newest()).then(|| self.of(key, head)).flatten()
+    }
+
+    /// Up to where this edge knows that purges were done when what has `head` was asked for. An edge
+    /// that has read further in the log cannot know of what was noted here alone.
+    fn seen(&self, head: &StoredHead) -> Position {
+        Position::from_number(head.since).min(self.logged())
     }
 
     fn of(&self, key: &Key, head: &StoredHead) -> Option<Purge> {
-        let since = Position::from_number(head.since);
+        let since = self.seen(head);
         let notes = self.notes.read().unwrap_or_else(PoisonError::into_inner);
         let by_tag = head.tags.iter().filter_map(|tag| notes.tags.get(tag)?.of(since));
         let by_prefix = notes

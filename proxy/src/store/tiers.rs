@@ -122,6 +122,7 @@ impl Tiers {
             return None;
         }
         let epoch = self.memory.epoch();
+        let mut best: Option<(Stored, Tier)> = None;
         for (depth, lower) in self.lower.iter().enumerate() {
             // What this edge has seen changed, another may have stored before that.
             if lower.tier() == Tier::Redis && self.memory.was_invalidated(key) {
@@ -135,12 +136,34 @@ impl Tiers {
                 }
                 continue;
             };
-            for above in self.lower.iter().take(depth) {
-                above.save(key, &stored);
+            self.copy_up(key, &stored, epoch, depth);
+            let is_fresh = stored.head.freshness.is_fresh(time::now());
+            let is_better = best.as_ref().is_none_or(|(best, _)| {
+                is_fresh || stored.head.freshness.arrived > best.head.freshness.arrived
+            });
+            if is_better {
+                best = Some((stored, lower.tier()));
             }
-            return Some((stored, lower.tier()));
+            if is_fresh {
+                break;
+            }
         }
-        None
+        best
+    }
+
+    /// Has the tiers below memory and above `depth` keep `stored` as well, which was looked for at
+    /// `epoch`.
+    fn copy_up(&self, key: &Key, stored: &Stored, epoch: Epoch, depth: usize) {
+        if depth == 0 || self.memory.is_outdated(key, epoch) {
+            return;
+        }
+        for above in self.lower.iter().take(depth) {
+            above.save(key, stored);
+        }
+        // Looked at again afterwards: an invalidation notes itself before it removes.
+        if self.memory.is_outdated(key, epoch) {
+            self.remove_below(key);
+        }
     }
 
     /// Takes `stored`, which was looked for below at `epoch`, up to memory; gives it as it is after
@@ -213,6 +236,12 @@ impl Tiers {
         self.memory.epoch()
     }
 
+    /// Whether `key` was invalidated after `since`.
+    #[must_use]
+    pub fn is_outdated(&self, key: &Key, since: Epoch) -> bool {
+        self.memory.is_outdated(key, since)
+    }
+
     /// Stores what was asked for at `since`, as one of `most` variants.
     ///
     /// # Errors
@@ -281,6 +310,11 @@ impl Tiers {
             if self.save(key, stored, since) == Err(Outdated) {
                 return;
             }
+        }
+        // What took its place meanwhile must not be overwritten with it.
+        let now = self.memory.look_up(key);
+        if now.is_some_and(|shelf| !shelf.iter().any(|stored| stored.body.is_same(body))) {
+            self.remove_below(key);
         }
     }
 

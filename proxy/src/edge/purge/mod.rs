@@ -7,10 +7,12 @@ mod sweep;
 mod written;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use forebay_config::Routes;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 pub use receipts::{Receipt, Receipts};
 pub use sweep::Sweeper;
@@ -24,6 +26,9 @@ use crate::store::position::Position;
 use crate::store::purges::{At, Group, Purge};
 use crate::stored::TagHash;
 use crate::time;
+
+/// How long a purge waits until what it is of is removed below memory.
+const REMOVED_WITHIN: Duration = Duration::from_secs(1);
 
 /// How many tags of a change are logged at once: the log takes so many of the longest there are.
 const AT_ONCE: usize = 32;
@@ -103,18 +108,26 @@ impl Apply for Arc<Shared> {
         if groups.is_empty() {
             let (count, rest) = self.store.purge(&keys, purge, at);
             sender.send_replace(Some(count));
-            return rest.await;
+            return removed(id, rest).await;
         }
         let noted = self.store.purge_groups(&groups, purge, at);
         sweep::sweep(self, groups.into_iter().map(|group| (group, noted)).collect(), sender);
         // To note no key would be to note something behind the groups.
         if !keys.is_empty() {
-            self.store.purge(&keys, purge, at).1.await;
+            removed(id, self.store.purge(&keys, purge, at).1).await;
         }
     }
 
     async fn forget(&self, floor: Position) {
         self.store.purges().raise_floor(floor);
+    }
+}
+
+/// Waits until what the purge `id` is of is removed below memory, but not for ever: that is under way
+/// in any case, and noted.
+async fn removed(id: Position, rest: impl Future<Output = ()>) {
+    if timeout(REMOVED_WITHIN, rest).await.is_err() {
+        log::warn!("purge {id}: not all of it is removed below memory yet");
     }
 }
 

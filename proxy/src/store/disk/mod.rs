@@ -202,6 +202,7 @@ impl Disk {
         let permit = Arc::clone(&self.shared.reads).try_acquire_owned();
         let permit = permit.map_err(|_none_left| Fault::Busy)?;
         let shared = Arc::clone(&self.shared);
+        let digest = key.digest();
         let (key, fields, names) = (key.clone(), fields.clone(), names.to_vec());
         let task = tokio::task::spawn_blocking(move || {
             // It is held as long as the disk takes, also when nobody waits any more.
@@ -209,6 +210,8 @@ impl Disk {
             shared.read(&key, &fields, &names)
         });
         match tokio::time::timeout(MOST_TIME, task).await {
+            // It may have been removed while it was read.
+            Ok(Ok(_)) if self.shared.queue.is_going(digest) => Ok(None),
             Ok(Ok(found)) => found,
             Ok(Err(_panicked)) => Err(Fault::Io),
             Err(_elapsed) => Err(Fault::Late),
