@@ -313,6 +313,45 @@ async fn a_large_body_that_is_not_as_it_was_written_is_never_taken_for_whole() {
     assert_eq!(origin.count("/a"), 2);
 }
 
+/// Between 1 byte and 400 KB that are those of this number alone.
+fn body_of(number: u32) -> Vec<u8> {
+    let length = number.wrapping_mul(2_654_435_761) % 400_000 + 1;
+    (0..length).map(|at| (at.wrapping_mul(number + 3) >> 3).to_le_bytes()[0]).collect()
+}
+
+#[tokio::test]
+async fn an_edge_that_is_killed_while_it_writes_leaves_no_wrong_answer() {
+    const COUNT: u32 = 40;
+    let origin = Origin::start().await;
+    for number in 0..COUNT {
+        let answer = Answer::bytes(body_of(number)).field("Cache-Control", "max-age=600");
+        origin.answers(&format!("/{number}"), answer.field("Content-Type", "image/png"));
+    }
+    let disk = Disk::new();
+    for round in 0..8 {
+        let edge = disk.edge(&origin).await;
+        // Each round begins elsewhere, and is cut off while the last of it are being written.
+        for number in (0..COUNT).map(|number| (number + round * 7) % COUNT).take(15) {
+            let reply = edge.get(&format!("/{number}")).await;
+            assert!(reply.status(200).bytes == body_of(number), "/{number} in round {round}");
+        }
+        crash(edge).await;
+    }
+    let edge = disk.edge(&origin).await;
+    let before = origin.all().len();
+    for number in 0..COUNT {
+        let reply = edge.get(&format!("/{number}")).await;
+        assert!(reply.status(200).bytes == body_of(number), "/{number}");
+    }
+    let lost = origin.all().len() - before;
+    assert!(lost < 10, "{lost} of {COUNT} were not there any more");
+    let metrics = edge.admin(&Request::get("/metrics")).await.text();
+    for fault in ["torn", "foreign", "version"] {
+        let name = format!("forebay_tier_faults_total{{fault=\"{fault}\",tier=\"disk\"}}");
+        assert!(sample(&metrics, &name) < 1.0, "{fault}: a file is renamed when it is whole");
+    }
+}
+
 #[tokio::test]
 async fn a_folder_that_is_gone_takes_no_answer_away() {
     let origin = Origin::start().await;

@@ -256,6 +256,7 @@ impl Tiers {
     ) -> Result<(), Outdated> {
         let stored = since.noted_in(stored);
         self.memory.store(key, &stored, most, since)?;
+        self.memory.tally().stores.one();
         self.save(key, &stored, since)
     }
 
@@ -276,6 +277,7 @@ impl Tiers {
         // What is on disk alone is updated there alone.
         if stored.body.region().is_none() {
             self.memory.update(key, old, &stored, most, since)?;
+            self.memory.tally().stores.one();
         }
         self.save(key, &stored, since)
     }
