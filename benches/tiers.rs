@@ -1,7 +1,7 @@
 //! Measures the tiers: look-ups in memory, on disk and in Redis; a purge of a tag that a million
 //! stored responses have, and what hits feel of it; and how soon a full disk answers after a start.
 //!
-//! `TIERS_GIB=10` fills the disk with more than 1 GiB. Redis is the one on port 6379 of this machine,
+//! `TIERS_GIB=1,10` fills the disk with 1 GiB, and then with 10. Redis is the one on port 6379 of this machine,
 //! if there is one.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "what it measures is printed")]
@@ -165,6 +165,8 @@ async fn start(folder: &Path, gibibytes: usize) {
     let again = tempfile::tempdir_in(folder.parent().expect("it has one")).expect("a folder");
     let moved = again.path().join("stored");
     std::fs::rename(folder, &moved).expect("it can be moved");
+    // A process that was killed holds no lock.
+    std::fs::remove_file(moved.join("lock")).expect("it is there");
     let began = Instant::now();
     let disk = Disk::open(&moved, limits).expect("the folder can be used");
     let found = disk.load(&key(count / 2), &HeaderMap::new(), &[]).await.is_some();
@@ -196,7 +198,7 @@ fn main() {
     memory();
     let runtime = tokio::runtime::Runtime::new().expect("there are threads");
     runtime.block_on(async {
-        let folder = tempfile::tempdir_in("target").expect("a folder");
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
         let limits = Limits { bytes: 4 << 30, entries: 1_000_000 };
         let disk = Disk::open(folder.path().join("stored"), limits).expect("it can be used");
         lower(&disk, "disk").await;
@@ -211,8 +213,10 @@ fn main() {
             }
             None => println!("redis: none on port 6379"),
         }
-        let gibibytes = std::env::var("TIERS_GIB").map_or(Ok(1), |text| text.parse());
-        let gibibytes = gibibytes.expect("TIERS_GIB is a number");
-        start(&folder.path().join("full"), gibibytes).await;
+        let sizes = std::env::var("TIERS_GIB").unwrap_or_else(|_unset| "1".to_owned());
+        for gibibytes in sizes.split(',') {
+            let gibibytes = gibibytes.parse().expect("TIERS_GIB has numbers");
+            start(&folder.path().join("full"), gibibytes).await;
+        }
     });
 }
